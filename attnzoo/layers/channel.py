@@ -1,0 +1,68 @@
+"""The channel half of CBAM, on its own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from attnzoo.layers._base import Attention
+from attnzoo.layers._functional import dense, global_max, global_mean
+from attnzoo.layers._registry import register_attention
+
+
+@register_attention("channel")
+class ChannelAttention(Attention):
+    """CBAM's channel gate: y = x * s(MLP(GAP(x)) + MLP(GMP(x))), MLP = Dense(h, relu) -> Dense(C), shared.
+
+    Squeeze-and-Excitation that also looks at the strongest response of each channel.
+
+    Reference: Woo, Park, Lee, Kweon, "CBAM", ECCV 2018, arXiv:1807.06521, section 3, equation 2.
+
+    Args:
+        ratio: reduction; the hidden layer has `max(1, channels // ratio)` units.
+        use_bias: whether both layers have a bias.
+        kernel_initializer: initializer of both kernels.
+        **kwargs: options of `Attention`: `init`, `parallel`, `data_format`, `name`, `dtype`.
+
+    Weights: kernel_1 (C, h), bias_1 (h), kernel_2 (h, C), bias_2 (C).
+    """
+
+    title = "CBAM channel gate"
+    paper = "arXiv:1807.06521"
+    year = 2018
+
+    def __init__(self, ratio: int = 8, use_bias: bool = True, kernel_initializer: Any = "he_normal", **kwargs: Any):
+        super().__init__(**kwargs)
+        self.ratio = self._positive("ratio", ratio)
+        self.use_bias = bool(use_bias)
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+
+    def build_weights(self, channels: int, height: int | None, width: int | None) -> None:
+        hidden = max(1, channels // self.ratio)
+        self.kernel_1 = self.weight("kernel_1", (channels, hidden), self.kernel_initializer)
+        self.bias_1 = self.weight("bias_1", (hidden,)) if self.use_bias else None
+        self.kernel_2 = self.weight("kernel_2", (hidden, channels), self.kernel_initializer)
+        self.bias_2 = self.weight("bias_2", (channels,)) if self.use_bias else None
+
+    def gate(self, x: Any, training: bool | None = None) -> Any:
+        mean = global_mean(x, self.spatial_axes, self.gate_dtype)
+        peak = global_max(x, self.spatial_axes, self.gate_dtype)
+        z = self._mlp(mean) + self._mlp(peak)
+        return self.broadcast_channels(ops.sigmoid(z))
+
+    def _mlp(self, z: Any) -> Any:
+        return dense(ops.relu(dense(z, self.kernel_1, self.bias_1)), self.kernel_2, self.bias_2)
+
+    def macs(self, channels: int, height: int, width: int) -> int:
+        return 4 * channels * max(1, channels // self.ratio)
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        config.update(
+            ratio=self.ratio,
+            use_bias=self.use_bias,
+            kernel_initializer=keras.initializers.serialize(self.kernel_initializer),
+        )
+        return config

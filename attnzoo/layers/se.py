@@ -1,0 +1,80 @@
+"""Squeeze-and-Excitation.
+
+Differences between sources, each an option: the paper uses ratio 16 and, for ResNets, no biases in the two layers;
+the Caffe release has biases; MobileNetV3 replaces the sigmoid by a hard sigmoid.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+from attnzoo.layers._base import Attention
+from attnzoo.layers._functional import dense, global_mean
+from attnzoo.layers._registry import register_attention
+
+GATES = {"sigmoid": ops.sigmoid, "hard_sigmoid": ops.hard_sigmoid}
+
+
+@register_attention("se")
+class SqueezeExcite(Attention):
+    """Squeeze-and-Excitation: y = x * s(W2 relu(W1 GAP(x))).
+
+    Rescales each channel by what the whole image says about it.
+
+    Reference: Hu, Shen, Albanie, Sun, Wu, "Squeeze-and-Excitation Networks", CVPR 2018, arXiv:1709.01507, section 3.
+
+    Args:
+        ratio: reduction; the hidden layer has `max(1, channels // ratio)` units.
+        use_bias: whether both layers have a bias.
+        gate: `"sigmoid"`, or `"hard_sigmoid"` (relu6(z + 3) / 6) as in MobileNetV3.
+        kernel_initializer: initializer of both kernels.
+        **kwargs: options of `Attention`: `init`, `parallel`, `data_format`, `name`, `dtype`.
+
+    Weights: kernel_1 (C, h), bias_1 (h), kernel_2 (h, C), bias_2 (C).
+    """
+
+    title = "Squeeze-and-Excitation"
+    paper = "arXiv:1709.01507"
+    year = 2018
+
+    def __init__(
+        self,
+        ratio: int = 8,
+        use_bias: bool = True,
+        gate: str = "sigmoid",
+        kernel_initializer: Any = "he_normal",
+        **kwargs: Any,
+    ):
+        super().__init__(**kwargs)
+        self.ratio = self._positive("ratio", ratio)
+        self.use_bias = bool(use_bias)
+        self.gate_function = self._choice("gate", gate, tuple(GATES))
+        self.kernel_initializer = keras.initializers.get(kernel_initializer)
+
+    def build_weights(self, channels: int, height: int | None, width: int | None) -> None:
+        hidden = max(1, channels // self.ratio)
+        self.kernel_1 = self.weight("kernel_1", (channels, hidden), self.kernel_initializer)
+        self.bias_1 = self.weight("bias_1", (hidden,)) if self.use_bias else None
+        self.kernel_2 = self.weight("kernel_2", (hidden, channels), self.kernel_initializer)
+        self.bias_2 = self.weight("bias_2", (channels,)) if self.use_bias else None
+
+    def gate(self, x: Any, training: bool | None = None) -> Any:
+        z = global_mean(x, self.spatial_axes, self.gate_dtype)
+        z = dense(ops.relu(dense(z, self.kernel_1, self.bias_1)), self.kernel_2, self.bias_2)
+        return self.broadcast_channels(GATES[self.gate_function](z))
+
+    def macs(self, channels: int, height: int, width: int) -> int:
+        return 2 * channels * max(1, channels // self.ratio)
+
+    def get_config(self) -> dict[str, Any]:
+        config = super().get_config()
+        config.update(
+            ratio=self.ratio,
+            use_bias=self.use_bias,
+            gate=self.gate_function,
+            kernel_initializer=keras.initializers.serialize(self.kernel_initializer),
+        )
+        return config
