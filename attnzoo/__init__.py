@@ -13,15 +13,32 @@ import wrapt
 
 if TYPE_CHECKING:
     from attnzoo import errors, layers
+    from attnzoo.backbones import list_backbones, register_backbone
+    from attnzoo.building import build
+    from attnzoo.config import list_configs, load_config
+    from attnzoo.anatomy import describe
     from attnzoo.layers import list_attentions, register_attention
+    from attnzoo.saving import load_model
+    from attnzoo.planning import augment, plan
+    from attnzoo.rewrite import strip
 
 __version__ = "0.1.0"
 
 _HOME = {
+    "build": "attnzoo.building",
     "errors": "attnzoo.errors",
     "layers": "attnzoo.layers",
     "list_attentions": "attnzoo.layers",
+    "list_backbones": "attnzoo.backbones",
+    "list_configs": "attnzoo.config",
+    "load_config": "attnzoo.config",
+    "load_model": "attnzoo.saving",
     "register_attention": "attnzoo.layers",
+    "register_backbone": "attnzoo.backbones",
+    "describe": "attnzoo.anatomy",
+    "plan": "attnzoo.planning",
+    "augment": "attnzoo.planning",
+    "strip": "attnzoo.rewrite",
 }
 
 __all__ = sorted([*_HOME])

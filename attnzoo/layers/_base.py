@@ -56,9 +56,11 @@ class Attention(keras.layers.Layer):
     paper: ClassVar[str] = ""
     """Authors, title, arXiv number."""
     year: ClassVar[int | None] = None
-    kind: ClassVar[Literal["gate", "context"]] = "gate"
-    identity_as_published: ClassVar[bool] = False
+    kind: Literal["gate", "context"] = "gate"
+    identity_as_published: bool = False
     """True if the published initialisation already returns the input, so that no alpha is added."""
+    cancelled: ClassVar[tuple[str, ...]] = ()
+    """Names of weights that a softmax or a normalisation behind them takes away again, so that they learn nothing."""
 
     def __init__(
         self,
@@ -78,6 +80,7 @@ class Attention(keras.layers.Layer):
             ("channels_last", "channels_first"),
         )
         self.site = site
+        self.supports_masking = True
         self.input_spec = keras.layers.InputSpec(ndim=4)
         self.alpha: Any = None
 
@@ -91,7 +94,7 @@ class Attention(keras.layers.Layer):
         raise NotImplementedError
 
     def context(self, x: Any, training: bool | None = None) -> Any:
-        """Returns the addend c of a context module, of the shape and dtype of x."""
+        """Returns the addend c of a context module, broadcastable against x and of its dtype."""
         raise NotImplementedError
 
     def macs(self, channels: int, height: int, width: int) -> int:
@@ -153,6 +156,9 @@ class Attention(keras.layers.Layer):
 
     def weight(self, name: str, shape: tuple[int, ...], initializer: Any = "zeros") -> Any:
         """Adds a weight that is used in `gate_dtype` even where the layer computes in half precision."""
+        # An initializer draws the same numbers each time it is called: two kernels of one shape would be equal.
+        if isinstance(initializer, keras.initializers.Initializer):
+            initializer = initializer.clone()
         return self.add_weight(name=name, shape=shape, initializer=initializer, autocast=False)
 
     def batch_norm(self, name: str, shape: tuple[int | None, ...], epsilon: float = 1e-5, **kwargs: Any) -> Any:
@@ -190,6 +196,16 @@ class Attention(keras.layers.Layer):
     def _positive(self, option: str, value: Any) -> int:
         if isinstance(value, bool) or not hasattr(value, "__index__") or int(value) < 1:
             raise AttnzooError(f"{type(self).__name__}: {option}={value!r} is not a whole number of 1 or more.")
+        return int(value)
+
+    def _above_zero(self, option: str, value: Any) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not 0 < value < float("inf"):
+            raise AttnzooError(f"{type(self).__name__}: {option}={value!r} is not a number above 0.")
+        return float(value)
+
+    def _odd(self, option: str, value: Any) -> int:
+        if self._positive(option, value) % 2 == 0:
+            raise AttnzooError(f"{type(self).__name__}: {option}={value!r} must be odd.")
         return int(value)
 
     def get_config(self) -> dict[str, Any]:

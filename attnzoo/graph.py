@@ -1,0 +1,321 @@
+"""The graph of a model, read once and flattened: values, and the calls that make them.
+
+Nested models are opened: a call of a nested Functional or Sequential model is replaced by the calls inside it, so that
+whoever reads the graph need not know how its author packed it. Each call remembers the container it stands in.
+
+This file and `rewrite` are the only ones that touch private attributes of Keras.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+from keras import tree
+from keras.src.models.functional import Functional  # the class of graph models has no public name
+
+from attnzoo.errors import RewriteError
+from attnzoo.layers import Attention
+
+
+@dataclass(eq=False)
+class Value:
+    """One tensor of the flat graph.
+
+    Attributes:
+        tensor: its symbolic tensor, in the container of the call that makes it.
+        call: the call that makes it; None for an input of the model.
+        index: which output of that call it is.
+        order: position in topological order.
+        stride: rows of the model's input for one row of this map; None for what is not a feature map.
+        deepest: the largest stride among this value and all it is computed from.
+        users: (call, position among the call's input tensors) of everything that reads it.
+        parent: the value nearest above through which every path from the inputs runs (the immediate dominator).
+    """
+
+    tensor: Any
+    call: Call | None
+    index: int
+    order: int
+    stride: float | None = None
+    deepest: float = 0.0
+    users: list[tuple[Call, int]] = field(default_factory=list)
+    parent: Value | None = None
+    depth: int = 0
+
+    @property
+    def name(self) -> str:
+        """Name of the layer or operation that makes the value."""
+        return self.call.op.name if self.call else self.tensor.name
+
+    @property
+    def shape(self) -> tuple[int | None, ...]:
+        return tuple(self.tensor.shape)
+
+    def __repr__(self) -> str:
+        return f"<Value {self.name} {self.shape}>"
+
+
+@dataclass(eq=False)
+class Call:
+    """One call of one operation.
+
+    Attributes:
+        op: the layer or operation.
+        container: the model whose graph the call stands in.
+        path: names of the nested models around it, outermost first.
+        inputs, outputs: values, in the order of the call's arguments and results.
+        opened: True if the operation is a model whose inside stands in the flat graph too.
+    """
+
+    op: Any
+    container: Any
+    path: tuple[str, ...]
+    inputs: list[Value]
+    outputs: list[Value]
+    opened: bool = False
+
+    @property
+    def inserted(self) -> bool:
+        """True for attention that `augment` put here."""
+        return is_inserted(self.op)
+
+    def __repr__(self) -> str:
+        return f"<Call {'/'.join((*self.path, self.op.name))}>"
+
+
+@dataclass(eq=False)
+class Graph:
+    """The flat graph of a model, calls and values in topological order."""
+
+    model: Any
+    data_format: str
+    inputs: list[Value] = field(default_factory=list)
+    outputs: list[Value] = field(default_factory=list)
+    values: list[Value] = field(default_factory=list)
+    calls: list[Call] = field(default_factory=list)
+    containers: list[Call] = field(default_factory=list)
+
+    def split_shape(self, value: Value) -> tuple[Any, Any, Any]:
+        """Returns (channels, height, width) of a feature map."""
+        _, a, b, c = value.shape
+        return (c, a, b) if self.data_format == "channels_last" else (a, b, c)
+
+
+def is_inserted(op: Any) -> bool:
+    """True for a layer that `augment` inserted, as opposed to one its user built the model with."""
+    return isinstance(op, Attention) and op.site is not None
+
+
+def is_container(op: Any) -> bool:
+    """True for a model whose graph can be opened."""
+    return isinstance(op, Functional | keras.Sequential)
+
+
+def functional_of(model: Any) -> Any:
+    """Returns the graph model behind a Functional or Sequential model.
+
+    Raises:
+        RewriteError: for models that have no graph.
+    """
+    if isinstance(model, Functional):
+        if type(model).call is not Functional.call:
+            raise RewriteError(
+                f"model '{model.name}' ({type(model).__name__}) overrides call(), so its graph is not what it computes;"
+                " expected a Functional or Sequential model."
+            )
+        return model
+    if isinstance(model, keras.Sequential):
+        if model._functional is None:
+            raise RewriteError(
+                f"Sequential model '{model.name}' has no input shape yet; start it with keras.Input(shape) or call it on data."
+            )
+        return model._functional
+    if isinstance(model, keras.Model):
+        raise RewriteError(
+            f"model '{model.name}' ({type(model).__name__}) is a subclassed model without a graph; expected a Functional"
+            " or Sequential model. Rebuild it with the functional API, or augment the Functional backbone inside it."
+        )
+    raise RewriteError(f"expected a keras.Model, got {type(model).__name__}.")
+
+
+def ordered_nodes(functional: Any) -> Iterator[Any]:
+    """Yields the call nodes of one graph, each after those it reads from; input nodes are left out."""
+    for depth in sorted(functional._nodes_by_depth, reverse=True):
+        for node in functional._nodes_by_depth[depth]:
+            if not node.is_input:
+                yield node
+
+
+def read_graph(model: Any) -> Graph:
+    """Reads a model into a flat graph with strides and dominators.
+
+    Raises:
+        RewriteError: if the model has no graph.
+    """
+    functional = functional_of(model)
+    graph = Graph(model, _data_format(functional))
+    reader = _Reader(graph)
+    graph.inputs = [reader.new_value(t, None, 0) for t in functional.inputs]
+    for value in graph.inputs:
+        if len(value.shape) == 4:
+            value.stride = value.deepest = 1.0
+    graph.outputs = reader.open(model, functional, graph.inputs, ())
+    return graph
+
+
+class _Reader:
+    def __init__(self, graph: Graph):
+        self.graph = graph
+
+    def new_value(self, tensor: Any, call: Call | None, index: int) -> Value:
+        value = Value(tensor, call, index, len(self.graph.values))
+        self.graph.values.append(value)
+        return value
+
+    def open(self, container: Any, functional: Any, inputs: list[Value], path: tuple[str, ...]) -> list[Value]:
+        known = {id(t): v for t, v in zip(functional.inputs, inputs, strict=True)}
+        for node in ordered_nodes(functional):
+            if any(id(t) not in known for t in node.input_tensors):
+                continue
+            read = [known[id(t)] for t in node.input_tensors]
+            call = Call(node.operation, container, path, read, [])
+            if is_container(node.operation):
+                call.opened = True
+                inner = functional_of(node.operation)
+                call.outputs = self.open(
+                    node.operation, inner, self._nested_inputs(inner, node, known), (*path, node.operation.name)
+                )
+                self.graph.containers.append(call)
+            else:
+                self._close(call, node)
+            known.update((id(t), v) for t, v in zip(node.outputs, call.outputs, strict=True))
+        return [known[id(t)] for t in functional.outputs]
+
+    def _nested_inputs(self, inner: Any, node: Any, known: dict[int, Value]) -> list[Value]:
+        given = node.arguments.args[0] if node.arguments.args else node.arguments.kwargs.get("inputs")
+        if isinstance(given, dict) and not isinstance(inner._inputs_struct, dict):
+            given = [given[t.name] for t in inner.inputs]
+        return [
+            self.new_value(mine, None, 0) if outer is None else known[id(outer)]
+            for mine, outer in zip(inner.inputs, tree.flatten(given), strict=True)
+        ]
+
+    def _close(self, call: Call, node: Any) -> None:
+        self.graph.calls.append(call)
+        for position, value in enumerate(call.inputs):
+            value.users.append((call, position))
+        for index, tensor in enumerate(node.outputs):
+            value = self.new_value(tensor, call, index)
+            value.stride = _stride(call, value, self.graph)
+            value.deepest = max(value.stride or 0.0, *(v.deepest for v in call.inputs))
+            value.parent = nearest_common(call.inputs)
+            value.depth = value.parent.depth + 1 if value.parent else 0
+            call.outputs.append(value)
+
+
+def nearest_common(values: list[Value]) -> Value | None:
+    """Returns the nearest value through which all paths to all of `values` run (one of them, or above)."""
+    common: Value | None = values[0]
+    for value in values[1:]:
+        other: Value | None = value
+        while common is not other and common is not None and other is not None:
+            if common.depth == other.depth:
+                common, other = common.parent, other.parent
+            elif common.depth > other.depth:
+                common = common.parent
+            else:
+                other = other.parent
+        if common is not other:
+            return None
+    return common
+
+
+# Strides ---------------------------------------------------------------------------------------------------------
+
+
+def _data_format(functional: Any) -> str:
+    for op in functional.operations:
+        if is_container(op):
+            return _data_format(functional_of(op))
+        if getattr(op, "data_format", None) in ("channels_last", "channels_first") and not isinstance(op, Attention):
+            return str(op.data_format)
+    return str(keras.config.image_data_format())
+
+
+GLOBAL_POOLING = (keras.layers.GlobalAveragePooling2D, keras.layers.GlobalMaxPooling2D)
+TRANSPOSED = (keras.layers.Conv2DTranspose,)
+
+
+def _stride(call: Call, value: Value, graph: Graph) -> float | None:
+    """Follows strides, not sizes: 35 rows out of 299 say little, and inputs of size None nothing."""
+    maps = [v for v in call.inputs if v.stride is not None]
+    if len(value.shape) != 4 or not maps or isinstance(call.op, GLOBAL_POOLING):
+        return None
+    _, rows, cols = graph.split_shape(value)
+    same = [v for v in maps if graph.split_shape(v)[1:] == (rows, cols)]
+    source = min(same or maps, key=lambda v: v.stride or 0.0)
+    before = source.stride or 1.0
+    strides = getattr(call.op, "strides", None)
+    if strides is None:
+        strides = getattr(call.op, "pool_size", None)
+    if (rows, cols) == (1, 1) and _covers(getattr(call.op, "pool_size", None), graph.split_shape(source)[1:]):
+        return None
+    if strides is not None:
+        factor = _mean_factor(strides)
+        return before / factor if isinstance(call.op, TRANSPOSED) or "Transpose" in type(call.op).__name__ else before * factor
+    if isinstance(call.op, keras.layers.UpSampling2D):
+        return before / _mean_factor(call.op.size)
+    if same and (rows is not None or _keeps_size(call.op)):
+        return before
+    if (rows, cols) == (1, 1):
+        return None
+    return _stride_from_shapes(call, value, source, graph)
+
+
+def _covers(pool: Any, size: tuple[Any, Any]) -> bool:
+    """True for a pooling window as large as the map: global pooling as small-image networks write it."""
+    return pool is not None and size == tuple(pool) and min(pool) >= 4
+
+
+def _mean_factor(strides: Any) -> float:
+    return float(strides) if isinstance(strides, int) else math.prod(strides) ** (1 / len(strides))
+
+
+def _keeps_size(op: Any) -> bool:
+    """True for layers that are known not to resample, so that nothing need be tried out on a size of None."""
+    resampling = (keras.layers.Resizing, keras.layers.Cropping2D, keras.layers.Permute, keras.layers.RandomCrop)
+    return isinstance(op, Attention) or (type(op).__module__.startswith("keras.src.layers.") and not isinstance(op, resampling))
+
+
+def _stride_from_shapes(call: Call, value: Value, source: Value, graph: Graph) -> float | None:
+    _, rows, _ = graph.split_shape(value)
+    _, rows_in, _ = graph.split_shape(source)
+    if rows is None or rows_in is None:
+        rows_in, rows = _probe(call, value.index, source, graph)
+    if not rows or not rows_in:
+        return source.stride
+    ratio = rows_in / rows
+    rounded = round(ratio) if ratio >= 1 else 1 / round(1 / ratio)
+    return (source.stride or 1.0) * rounded
+
+
+def _probe(call: Call, index: int, source: Value, graph: Graph) -> tuple[int | None, int | None]:
+    """Asks an operation what it makes of a map of 256 rows, where the graph only says None."""
+    rows = 256
+
+    def concrete(value: Value) -> Any:
+        shape = [1 if i == 0 else (rows if d is None else d) for i, d in enumerate(value.shape)]
+        return keras.KerasTensor(shape, dtype=value.tensor.dtype)
+
+    if len(call.inputs) != 1:
+        return None, None
+    try:
+        out = tree.flatten(call.op.compute_output_spec(concrete(source)))[index]
+    except Exception:  # an operation may need arguments or sizes that cannot be guessed: then nothing is known
+        return None, None
+    row_axis = 1 if graph.data_format == "channels_last" else 2
+    return (rows if source.shape[row_axis] is None else source.shape[row_axis]), out.shape[row_axis]

@@ -1,0 +1,374 @@
+"""Plans: what will be inserted where, and what it costs, before anything is built."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import keras
+
+from attnzoo.anatomy import Anatomy, describe, table
+from attnzoo.errors import PlanError, did_you_mean, listing
+from attnzoo.layers import Attention
+from attnzoo.layers._custom import Inserted
+from attnzoo.layers._registry import attention_class, options_of
+from attnzoo.placement import Choice, LeftOut, Spot, choose, host_policy
+from attnzoo.rewrite import Insertion, cheap_initializers, rebuild
+
+AttentionLike = str | type[Any] | Callable[[int], Any]
+
+
+@dataclass(frozen=True)
+class Site:
+    """One place where one module goes.
+
+    Attributes:
+        name: of the layer to be inserted, `<host>_<key>`.
+        host: the layer whose output is attended to; with its nested models, `outer/inner/layer`, in `path`.
+        path: the host's full path.
+        stage, block: where it lies; None for sites chosen by `after`.
+        placement: the rule that chose it.
+        attention: registered key, or the class name of a module of the user's own.
+        shape: (height, width, channels) of the map; None where the model leaves the size open.
+        parameters: trainable parameters added, the identity scalar included.
+        macs: multiply-accumulates added for one image; None where the map size or the module's cost is not known.
+        dtype: dtype policy of the inserted layer.
+    """
+
+    name: str
+    host: str
+    path: str
+    stage: int | None
+    block: int | None
+    placement: str
+    attention: str
+    shape: tuple[int | None, int | None, int]
+    parameters: int
+    macs: int | None
+    dtype: str
+    spot: Spot = field(repr=False, compare=False)
+    make: Callable[[], Any] = field(repr=False, compare=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the site as plain values."""
+        keys = ("name", "host", "path", "stage", "block", "placement", "attention", "parameters", "macs", "dtype")
+        return {**{k: getattr(self, k) for k in keys}, "shape": list(self.shape)}
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What `augment` would do. `print` it, iterate it, `.apply()` it.
+
+    Attributes:
+        model: name of the model.
+        sites: one for each module to be inserted, in the order of the graph.
+        left_out: chosen blocks that do not have the placement, each with its reason.
+        notes: what else the reader should know, such as attention that the backbone carries already.
+    """
+
+    model: str
+    sites: tuple[Site, ...]
+    left_out: tuple[LeftOut, ...]
+    notes: tuple[str, ...]
+    source: Any = field(repr=False, compare=False)
+    share_weights: bool = field(repr=False, compare=False, default=False)
+
+    def __iter__(self) -> Iterator[Site]:
+        return iter(self.sites)
+
+    def __len__(self) -> int:
+        return len(self.sites)
+
+    @property
+    def parameters(self) -> int:
+        """Trainable parameters added in all."""
+        return sum(s.parameters for s in self.sites)
+
+    @property
+    def macs(self) -> int | None:
+        """Multiply-accumulates added in all for one image; None if that of a site is not known."""
+        each = [s.macs for s in self.sites]
+        return None if None in each else sum(m for m in each if m is not None)
+
+    def apply(self) -> keras.Model:
+        """Builds the planned model; the model the plan was made for is left as it is.
+
+        Raises:
+            RewriteError: if the model cannot be rebuilt, or the new one fails a check.
+        """
+        insertions = [_insertion(site) for site in self.sites]
+        return rebuild(self.source, insertions, share=self.share_weights)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the plan as plain values."""
+        return {
+            "model": self.model,
+            "sites": [s.to_dict() for s in self.sites],
+            "left_out": [vars(left) for left in self.left_out],
+            "notes": list(self.notes),
+            "parameters": self.parameters,
+            "macs": self.macs,
+        }
+
+    def __str__(self) -> str:
+        rows = [("site", "stage", "block", "placement", "shape", "parameters", "MACs")]
+        for s in self.sites:
+            shape = " x ".join("?" if d is None else str(d) for d in s.shape)
+            cells = (s.stage, s.block, s.placement, shape, f"{s.parameters:,}", "-" if s.macs is None else f"{s.macs:,}")
+            rows.append((s.name, *("-" if c is None else str(c) for c in cells)))
+        macs = "" if self.macs is None else f" and {self.macs:,} MACs an image"
+        total = f"{self.model}: {len(self.sites)} sites, {self.parameters:,} parameters{macs} added"
+        left = [f"left out: {x.output} (stage {x.stage}, block {x.block}): {x.reason}" for x in self.left_out if x.stage is not None]
+        left += [f"left out: {x.output}: {x.reason}" for x in self.left_out if x.stage is None]
+        return "\n".join([total, table(rows), *left, *(f"note: {n}" for n in self.notes)])
+
+
+def plan(
+    model: keras.Model,
+    attention: AttentionLike,
+    *,
+    stages: Iterable[int] | int | None = None,
+    blocks: Iterable[int] | int | str | None = None,
+    placement: str = "stage",
+    after: Sequence[str] | str | None = None,
+    init: str = "identity",
+    share_weights: bool = False,
+    **options: Any,
+) -> Plan:
+    """Says what `augment` with the same arguments would insert, and what it would cost. Nothing is built.
+
+    Args:
+        model: a Functional or Sequential model, also with models nested in it.
+        attention: a registered key such as `"cbam"`, a `keras.layers.Layer` subclass, or a callable that takes the
+            number of channels and returns a layer.
+        stages: stage numbers (stage s runs at output stride 2^(s+1)); None for all.
+        blocks: positions within each stage, negative from the end, `"first"`, `"last"`, or None for all.
+        placement: `"stage"`, `"post"`, `"residual"`, `"pre"`, `"shortcut"`, `"inner"` or `"parallel"`.
+        after: layer-name globs, instead of stages, blocks and placement.
+        init: `"identity"` starts as a module that returns its input; `"paper"` as its paper says.
+        share_weights: the new model uses the old one's layers, not copies: training one trains the other.
+        **options: options of the module, such as `ratio=16`.
+
+    Returns:
+        A `Plan`: print it, iterate it, `.apply()` it.
+
+    Raises:
+        PlanError: if attention cannot go where it is asked to go, or an option does not exist.
+        RewriteError: if the model has no graph to read.
+    """
+    anatomy = describe(model)
+    maker = _Maker.of(attention, init, options)
+    choice = choose(anatomy, stages=stages, blocks=blocks, placement=placement, after=after)
+    sites = _sites(anatomy, choice, maker)
+    return Plan(model.name, tuple(sites), tuple(choice.left_out), tuple(_notes(anatomy, sites)), model, bool(share_weights))
+
+
+def augment(
+    model: keras.Model,
+    attention: AttentionLike,
+    *,
+    stages: Iterable[int] | int | None = None,
+    blocks: Iterable[int] | int | str | None = None,
+    placement: str = "stage",
+    after: Sequence[str] | str | None = None,
+    init: str = "identity",
+    share_weights: bool = False,
+    **options: Any,
+) -> keras.Model:
+    """Returns a copy of a model with attention inserted; with `init="identity"` it computes what the model computes.
+
+    Takes the arguments of `plan`, which says beforehand what this will do.
+
+    Returns:
+        A new model, not compiled. The model passed in is left as it is.
+
+    Raises:
+        PlanError: if attention cannot go where it is asked to go, or an option does not exist.
+        RewriteError: if the model cannot be rebuilt.
+
+    Example:
+        >>> model = attnzoo.augment(keras.applications.ResNet50(), "cbam", stages=[3, 4])
+    """
+    return plan(
+        model,
+        attention,
+        stages=stages,
+        blocks=blocks,
+        placement=placement,
+        after=after,
+        init=init,
+        share_weights=share_weights,
+        **options,
+    ).apply()
+
+
+# Modules ---------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True)
+class _Maker:
+    """Makes the attention for one site."""
+
+    key: str
+    build: Callable[[int], Any]
+    init: str
+    cls: type[Attention] | None
+    options: dict[str, Any]
+    config: dict[str, Any]
+
+    @classmethod
+    def of(cls, attention: AttentionLike, init: str, options: dict[str, Any]) -> _Maker:
+        if init not in ("identity", "paper"):
+            raise PlanError(f"init={init!r} is not known; expected 'identity' or 'paper'.{did_you_mean(init, ('identity', 'paper'))}")
+        kind = attention_class(attention) if isinstance(attention, str) else attention
+        if isinstance(kind, type) and issubclass(kind, keras.layers.Layer):
+            _check_options(kind, options)
+            if issubclass(kind, Attention):
+                key = getattr(kind, "key", kind.__name__.lower())
+                return cls(key, lambda channels: kind(**options), init, kind, options, kind(**options).get_config())
+            return cls(kind.__name__.lower(), lambda channels: kind(**options), init, None, options, {})
+        if callable(kind):
+            if options:
+                raise PlanError(f"options {listing(options)} cannot be given with a callable; set them inside it.")
+            return cls(getattr(kind, "__name__", "attention").strip("<>"), kind, init, None, {}, {})
+        raise PlanError(
+            f"attention={attention!r} is not a registered key, a keras.layers.Layer subclass, or a callable channels -> layer."
+        )
+
+    def layer(self, channels: int, *, name: str, dtype: Any, site: str, parallel: bool, data_format: str) -> Any:
+        """Makes one inserted layer, not yet built."""
+        extra = {"name": name, "dtype": dtype, "site": site, "parallel": parallel, "init": self.init}
+        if self.cls is not None:
+            return self.cls(**self.options, **extra, data_format=data_format)
+        inner = self.build(channels)
+        if not isinstance(inner, keras.layers.Layer):
+            raise PlanError(f"attention callable returned {type(inner).__name__} for {channels} channels; expected a keras layer.")
+        if isinstance(inner, Attention):
+            return type(inner).from_config({**inner.get_config(), **extra, "data_format": data_format})
+        return Inserted(inner, **extra, data_format=data_format)
+
+
+def _check_options(cls: type[Any], options: dict[str, Any]) -> None:
+    known = options_of(cls)
+    anything = any(p.kind is p.VAR_KEYWORD for p in inspect.signature(cls.__init__).parameters.values())
+    for option in options:
+        if option not in known and not (anything and not issubclass(cls, Attention)):
+            raise PlanError(
+                f"{cls.__name__} has no option {option!r}.{did_you_mean(option, known)} Options: {listing(known) or 'none'}."
+            )
+
+
+# Sites -----------------------------------------------------------------------------------------------------------
+
+
+def _sites(anatomy: Anatomy, choice: Choice, maker: _Maker) -> list[Site]:
+    graph = anatomy.graph
+    taken = {c.op.name for c in [*graph.calls, *graph.containers]}
+    taken.update(v.name for v in graph.inputs)
+    sites: list[Site] = []
+    problems: list[str] = []
+    costs = functools.cache(functools.partial(_costs, maker, graph.data_format))
+    for spot in _distinct(choice.spots):
+        channels, height, width = graph.split_shape(spot.value)
+        if channels is None:
+            problems.append(f"'{spot.value.name}': its number of channels is not known")
+            continue
+        reason = maker.cls.check_site(channels, height, width, maker.config) if maker.cls else None
+        if reason:
+            problems.append(f"'{spot.value.name}' ({height} x {width} x {channels}): {reason}")
+            continue
+        policy = host_policy(spot, graph)
+        name = _free_name(f"{spot.value.name}_{maker.key}", taken)
+        parallel = spot.placement == "parallel"
+        make = functools.partial(
+            maker.layer, channels, name=name, dtype=policy, site=spot.value.name, parallel=parallel, data_format=graph.data_format
+        )
+        parameters, macs = costs(channels, height, width, parallel)
+        path = "/".join((*spot.value.call.path, spot.value.name)) if spot.value.call else spot.value.name
+        sites.append(
+            Site(
+                name,
+                spot.value.name,
+                path,
+                spot.stage,
+                spot.block,
+                spot.placement,
+                maker.key,
+                (height, width, channels),
+                parameters,
+                macs,
+                getattr(policy, "name", str(policy)),
+                spot,
+                make,
+            )
+        )
+    if problems:
+        more = f" ({len(problems) - 1} more sites fail)" if len(problems) > 1 else ""
+        raise PlanError(f"attention '{maker.key}' cannot go behind {problems[0]}{more}.")
+    return sites
+
+
+def _distinct(spots: list[Spot]) -> Iterator[Spot]:
+    """Leaves out spots of a shared layer or nested model that the flat graph shows more than once."""
+    seen = set()
+    for spot in spots:
+        key = _where(spot)
+        if key not in seen:
+            seen.add(key)
+            yield spot
+
+
+def _where(spot: Spot) -> tuple[Any, ...]:
+    if spot.edges is not None:
+        return tuple((id(c.container), id(c.op), i) for c, i in spot.edges)
+    call = spot.value.call
+    return (id(call.container), id(call.op), spot.value.index) if call else (id(spot.value),)
+
+
+def _insertion(site: Site) -> Insertion:
+    spot = site.spot
+    if spot.edges is not None:
+        return Insertion(site.make(), edges=tuple((c.container, c.op, i) for c, i in spot.edges))
+    call = spot.value.call
+    if call is None:
+        raise PlanError(f"'{site.host}' is an input of the model; attention goes behind a layer.")
+    return Insertion(site.make(), behind=(call.container, call.op, spot.value.index))
+
+
+def _free_name(name: str, taken: set[str]) -> str:
+    free, count = name, 1
+    while free in taken:
+        count += 1
+        free = f"{name}_{count}"
+    taken.add(free)
+    return free
+
+
+def _costs(
+    maker: _Maker, data_format: str, channels: int, height: int | None, width: int | None, parallel: bool
+) -> tuple[int, int | None]:
+    """Returns trainable parameters and MACs of one module, counted on a throw-away layer filled with zeros."""
+    layer = maker.layer(channels, name="cost", dtype="float32", site="cost", parallel=parallel, data_format=data_format)
+    shape = (None, height, width, channels) if data_format == "channels_last" else (None, channels, height, width)
+    with cheap_initializers(layer):
+        layer.build(shape)
+    parameters = sum(int(keras.ops.size(w)) for w in layer.trainable_weights)
+    if height is None or width is None:
+        return parameters, None
+    try:
+        return parameters, int(layer.macs(channels, height, width))
+    except NotImplementedError:
+        return parameters, None
+
+
+def _notes(anatomy: Anatomy, sites: list[Site]) -> Iterator[str]:
+    if anatomy.gated:
+        gated = sum(b.gated for b in anatomy.blocks)
+        yield f"{gated} of {len(anatomy.blocks)} blocks carry squeeze-and-excitation of their own; this attention comes on top."
+    hosts = {s.host for s in sites}
+    earlier = sorted({c.op.site for c in anatomy.graph.calls if c.inserted} & hosts)
+    if earlier:
+        yield f"attention is there already behind {listing(earlier, 4)}; the new module is applied after it."

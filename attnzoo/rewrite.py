@@ -1,0 +1,278 @@
+"""The only place that rebuilds a graph: insertions -> new model.
+
+Every layer is made anew from its config, called where its twin was called, and given its twin's variables, one layer
+object at a time. Positions and names are never used to match weights: inserting a layer changes the order of
+`model.layers`, and two layers of one shape would swap without an error.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import warnings
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+from keras import tree
+
+from attnzoo.errors import RewriteError
+from attnzoo.graph import Functional, functional_of, is_container, is_inserted, ordered_nodes
+
+
+@dataclass(frozen=True, eq=False)
+class Insertion:
+    """A layer, and where it goes.
+
+    Attributes:
+        layer: the attention, not yet built.
+        behind: (model, operation, which of its outputs): everything that reads this output reads the attended map. The
+            model is the one whose graph the operation stands in: the top one, or one nested in it.
+        edges: (model, operation, position among its input tensors): only these readers do. One of the two is given.
+    """
+
+    layer: Any
+    behind: tuple[Any, Any, int] | None = None
+    edges: tuple[tuple[Any, Any, int], ...] = ()
+
+
+def rebuild(model: Any, insertions: Sequence[Insertion] = (), *, drop: bool = False, share: bool = False) -> Any:
+    """Returns a new model: the old one with layers inserted, or (`drop`) without those inserted before.
+
+    Args:
+        model: a Functional or Sequential model; left as it is, except that `share` adds calls to its layers.
+        insertions: applied in order where several meet.
+        drop: leave out attention that was inserted.
+        share: use the old layers themselves, so that both models have the same variables.
+
+    Raises:
+        RewriteError: if a layer cannot be made anew, or the new model fails a check.
+    """
+    functional_of(model)
+    work = _Rebuilder(insertions, drop, share)
+    new = work.container(model)
+    missed = [i.layer.name for i in insertions if i.layer.name not in work.hits]
+    if missed:
+        raise RewriteError(f"'{missed[0]}' could not be placed: no call in '{model.name}' reads the map it attends to.")
+    if not share:
+        for old, twin in work.twins:
+            copy_variables(old, twin)
+    for old, twin in work.twins:
+        copy_trainable(old, twin)
+    return new
+
+
+def strip(model: Any) -> Any:
+    """Returns the same model without the attention that `augment` inserted; a plain model comes back as a copy.
+
+    Args:
+        model: a model made by `augment`, also after saving and loading, with models nested in it or not.
+
+    Raises:
+        RewriteError: if the model cannot be rebuilt.
+    """
+    return rebuild(model, drop=True)
+
+
+class _Rebuilder:
+    def __init__(self, insertions: Sequence[Insertion], drop: bool, share: bool):
+        self.drop = drop
+        self.share = share
+        self.made: dict[int, Any] = {}
+        self.twins: list[tuple[Any, Any]] = []
+        self.hits: set[str] = set()
+        self.behind: dict[tuple[int, int, int], list[Insertion]] = {}
+        self.before: dict[tuple[int, int, int], list[Insertion]] = {}
+        for i in insertions:
+            if i.behind is not None:
+                container, op, index = i.behind
+                self.behind.setdefault((id(container), id(op), index), []).append(i)
+            for container, op, position in i.edges:
+                self.before.setdefault((id(container), id(op), position), []).append(i)
+
+    def container(self, model: Any) -> Any:
+        if id(model) not in self.made:
+            new = self._sequential(model) if isinstance(model, keras.Sequential) else self._functional(model)
+            self.made[id(model)] = new
+            # Containers come before what they hold when flags are copied: setting one sets all below it.
+            self.twins.insert(0, (model, new))
+        return self.made[id(model)]
+
+    def _op(self, op: Any) -> Any:
+        if is_container(op):
+            return self.container(op)
+        if id(op) not in self.made:
+            self.made[id(op)] = twin = op if self.share and isinstance(op, keras.layers.Layer) else _twin(op)
+            if isinstance(op, keras.layers.Layer):
+                self.twins.append((op, twin))
+        return self.made[id(op)]
+
+    def _functional(self, model: Any) -> Any:
+        tensors: dict[int, Any] = {}
+        for old in model.inputs:
+            tensors[id(old)] = _input_like(old)
+        attended: dict[tuple[str, int], Any] = {}
+        for node in ordered_nodes(model):
+            if self.drop and is_inserted(node.operation):
+                tensors[id(node.outputs[0])] = tensors[id(node.input_tensors[0])]
+                continue
+            if any(id(t) not in tensors for t in node.input_tensors):
+                continue
+            read = [
+                self._attend(self.before.get((id(model), id(node.operation), i), ()), tensors[id(t)], attended)
+                for i, t in enumerate(node.input_tensors)
+            ]
+            outputs = _call_like(node, self._op(node.operation), read)
+            for index, (old, new) in enumerate(zip(node.outputs, outputs, strict=True)):
+                _check_same_kind(node.operation, old, new)
+                there = self.behind.get((id(model), id(node.operation), index), ())
+                tensors[id(old)] = self._attend(there, new, attended)
+        return _functional_like(model, lambda old: tensors[id(old)])
+
+    def _attend(self, insertions: Iterable[Insertion], x: Any, attended: dict[tuple[str, int], Any]) -> Any:
+        for insertion in insertions:
+            key = (insertion.layer.name, id(x))
+            if key not in attended:
+                attended[key] = insertion.layer(x)
+                self.hits.add(insertion.layer.name)
+                _check_same_kind(insertion.layer, x, attended[key])
+            x = attended[key]
+        return x
+
+    def _sequential(self, model: Any) -> Any:
+        layers = [_input_like(functional_of(model).inputs[0])]
+        for old in model.layers:
+            if self.drop and is_inserted(old):
+                continue
+            before = self.before.get((id(model), id(old), 0), [])
+            behind = self.behind.get((id(model), id(old), 0), [])
+            layers += [i.layer for i in before]
+            layers.append(self._op(old))
+            layers += [i.layer for i in behind]
+            self.hits.update(i.layer.name for i in [*before, *behind])
+        new = keras.Sequential(layers, name=model.name)
+        if new._functional is None:
+            raise RewriteError(f"Sequential model '{model.name}' could not be built again from its layers.")
+        return new
+
+
+# One layer -------------------------------------------------------------------------------------------------------
+
+
+def _twin(op: Any) -> Any:
+    """Makes a layer anew from its config; an operation without weights is copied without its calls."""
+    if not isinstance(op, keras.layers.Layer):
+        twin = copy.copy(op)
+        twin._inbound_nodes, twin._outbound_nodes = [], []
+        return twin
+    try:
+        return type(op).from_config(op.get_config())
+    except Exception as cause:
+        reason = str(cause).strip().splitlines()[0] if str(cause).strip() else type(cause).__name__
+        raise RewriteError(
+            f"layer '{op.name}' ({type(op).__name__}) cannot be made again from its config: {reason}"
+            " Give the class a get_config() that returns its constructor's arguments, or use share_weights=True."
+        ) from cause
+
+
+def _input_like(tensor: Any) -> Any:
+    layer = tensor._keras_history.operation
+    return keras.layers.InputLayer.from_config(layer.get_config()).output
+
+
+def _call_like(node: Any, op: Any, read: list[Any]) -> list[Any]:
+    """Calls `op` as `node` called its twin, with other tensors in the places of the old ones."""
+    remaining = iter(read)
+    args, kwargs = tree.map_structure(
+        lambda a: next(remaining) if isinstance(a, keras.KerasTensor) else a, (node.arguments.args, node.arguments.kwargs)
+    )
+    with cheap_initializers(op):
+        return list(tree.flatten(op(*args, **kwargs)))
+
+
+def _check_same_kind(op: Any, old: Any, new: Any) -> None:
+    if tuple(old.shape) != tuple(new.shape) or old.dtype != new.dtype:
+        raise RewriteError(
+            f"'{op.name}' ({type(op).__name__}) returned {tuple(new.shape)} {new.dtype} where {tuple(old.shape)} {old.dtype}"
+            " was expected: attention must keep shape and dtype."
+        )
+
+
+def _functional_like(model: Any, new_of: Any) -> Any:
+    inputs = tree.map_structure(new_of, model._inputs_struct)
+    outputs = tree.map_structure(new_of, model._outputs_struct)
+    cls = type(model)
+    if cls is not Functional and not _takes_tensors(cls):
+        warnings.warn(
+            f"'{model.name}' is a {cls.__name__}, which cannot be made from tensors; the result is a plain keras.Model"
+            " with the same graph and without that class's own methods.",
+            stacklevel=2,
+        )
+        cls = Functional
+    new = cls(inputs=inputs, outputs=outputs, name=model.name)
+    # Keras names outputs after the layers they come from; attention on an output must not rename it.
+    new.output_names = list(model.output_names)
+    return new
+
+
+def _takes_tensors(cls: type[Any]) -> bool:
+    from keras.src.models.functional import functional_like_constructor
+
+    return bool(functional_like_constructor(cls))
+
+
+@contextlib.contextmanager
+def cheap_initializers(op: Any) -> Iterator[None]:
+    """Builds layers with zeros where they would draw random numbers that are thrown away at once."""
+    swapped: list[tuple[Any, str, Any]] = []
+    if isinstance(op, keras.layers.Layer) and not op.built and not is_container(op):
+        for layer in op._flatten_layers():
+            for name, value in vars(layer).items():
+                if isinstance(value, keras.initializers.Initializer):
+                    swapped.append((layer, name, value))
+        for layer, name, _ in swapped:
+            vars(layer)[name] = keras.initializers.Zeros()
+    try:
+        yield
+    finally:
+        for layer, name, value in swapped:
+            vars(layer)[name] = value
+
+
+def copy_variables(old: Any, new: Any) -> None:
+    """Gives one layer the variables of its twin, random states included.
+
+    Raises:
+        RewriteError: if the two do not have the same variables.
+    """
+    if is_container(old):
+        return
+    theirs, ours = old.variables, new.variables
+    if [(v.name, tuple(v.shape), v.dtype) for v in theirs] != [(v.name, tuple(v.shape), v.dtype) for v in ours]:
+        raise RewriteError(
+            f"layer '{old.name}' ({type(old).__name__}) has {len(theirs)} variables, made again from its config it has"
+            f" {len(ours)}, or others: its get_config() does not describe it."
+        )
+    for a, b in zip(theirs, ours, strict=True):
+        b.assign(a.value)
+    for a, b in zip(old._flatten_layers(), new._flatten_layers(), strict=True):
+        # Layers with state beside their variables (Normalization) derive it when they load or are finalized.
+        if type(a).load_own_variables is not keras.layers.Layer.load_own_variables:
+            store: dict[str, Any] = {}
+            a.save_own_variables(store)
+            if store:
+                b.load_own_variables(store)
+        elif hasattr(b, "finalize_state"):
+            b.finalize_state()
+
+
+def copy_trainable(old: Any, new: Any) -> None:
+    """Gives one layer, and all layers in it, the trainable flags of its twin."""
+    if is_container(old):
+        new.trainable = old.trainable
+        return
+    for a, b in zip(old._flatten_layers(), new._flatten_layers(), strict=True):
+        if a.trainable != b.trainable:
+            b.trainable = a.trainable
+
