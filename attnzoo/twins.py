@@ -1,0 +1,158 @@
+"""Making a layer again: the same class, config, variables and flags, none of them shared.
+
+A layer of Keras's own, without layers or chance inside, is made again attribute by attribute: the base constructor
+runs, plain attributes are carried over, and each weight is born with the value of its twin. It saves what makes
+`from_config` slow: deserialising initializers, drawing random weights, and overwriting them. Everything else (layers
+of other packages, composite layers, dropout) takes the long way: `from_config`, a call, then the variables.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import types
+from typing import Any
+
+import keras
+from keras import ops
+
+from attnzoo.errors import RewriteError
+from attnzoo.graph import is_container
+
+PLAIN = (
+    types.NoneType,
+    bool,
+    int,
+    float,
+    str,
+    types.BuiltinFunctionType,
+    keras.initializers.Initializer,
+    keras.regularizers.Regularizer,
+    keras.constraints.Constraint,
+    keras.layers.InputSpec,
+    keras.DTypePolicy,
+)
+
+
+def twin(op: Any) -> tuple[Any, bool]:
+    """Returns a new layer or operation like `op`, and whether it has its values already.
+
+    Raises:
+        RewriteError: if the layer's config does not describe it.
+    """
+    if not isinstance(op, keras.layers.Layer):
+        new = copy.copy(op)
+        new._inbound_nodes, new._outbound_nodes = [], []
+        return new, True
+    new = _short_way(op)
+    if new is not None:
+        return new, True
+    try:
+        return type(op).from_config(op.get_config()), False
+    except Exception as cause:
+        reason = str(cause).strip().splitlines()[0] if str(cause).strip() else type(cause).__name__
+        raise RewriteError(
+            f"layer '{op.name}' ({type(op).__name__}) cannot be made again from its config: {reason}"
+            " Give the class a get_config() that returns its constructor's arguments, or use share_weights=True."
+        ) from cause
+
+
+def _short_way(op: Any) -> Any:
+    inside = op._layers or op._metrics or op._seed_generators
+    if not type(op).__module__.startswith("keras.src.layers.") or inside or not op.built:
+        return None
+    attributes = {k: v for k, v in vars(op).items() if not k.startswith("_self_")}
+    new = type(op).__new__(type(op))
+    state = vars(new)
+    # TensorFlow looks through every attribute for variables; the base constructor sets none.
+    state["_self_setattr_tracking"] = False
+    keras.layers.Layer.__init__(new, name=op.name, dtype=op.dtype_policy, autocast=op.autocast)
+    del state["_self_setattr_tracking"]
+    places: dict[str, Any] = {}
+    for name, value in attributes.items():
+        if isinstance(value, keras.Variable):
+            places[name] = value
+        elif _is_plain(value):
+            state[name] = list(value) if isinstance(value, list) else value
+        elif name not in state:
+            return None
+    state.update({k: attributes[k] for k in ("_auto_config", "_build_shapes_dict") if k in attributes})
+    weights = _weights(op, new)
+    if weights is None or any(id(v) not in weights for v in places.values()):
+        return None
+    for name, value in places.items():
+        setattr(new, name, weights[id(value)])
+    new._post_build()
+    new._lock_state()
+    return new
+
+
+def _is_plain(value: Any) -> bool:
+    """True for what two layers may share: values that never change, lists of them, functions that hold nothing."""
+    if isinstance(value, tuple | list):
+        return all(_is_plain(v) for v in value)
+    if isinstance(value, types.FunctionType):
+        return value.__closure__ is None
+    return isinstance(value, PLAIN)
+
+
+def _weights(op: Any, new: Any) -> dict[int, Any] | None:
+    made = {}
+    with new._open_name_scope():
+        for variables, trainable in ((op._trainable_variables, True), (op._non_trainable_variables, False)):
+            for v in variables:
+                if not isinstance(v, keras.Variable):
+                    return None
+                made[id(v)] = new.add_weight(
+                    name=v.name,
+                    shape=tuple(v.shape),
+                    dtype=v.dtype,
+                    initializer=functools.partial(_value, v),
+                    trainable=trainable,
+                    autocast=v._autocast,
+                    aggregation=v.aggregation,
+                    regularizer=v.regularizer,
+                    constraint=v.constraint,
+                )
+    return made
+
+
+def _value(variable: Any, shape: Any, dtype: Any = None) -> Any:
+    """An initializer: the value of another variable."""
+    # JAX donates buffers, so that two variables must not hold the same one; TensorFlow copies before it writes.
+    return variable.value if keras.backend.backend() == "tensorflow" else ops.copy(variable.value)
+
+
+def copy_variables(old: Any, new: Any) -> None:
+    """Gives one layer the variables of its twin, random states included.
+
+    Raises:
+        RewriteError: if the two do not have the same variables.
+    """
+    theirs, ours = old.variables, new.variables
+    if [(v.name, tuple(v.shape), v.dtype) for v in theirs] != [(v.name, tuple(v.shape), v.dtype) for v in ours]:
+        raise RewriteError(
+            f"layer '{old.name}' ({type(old).__name__}) has {len(theirs)} variables, made again from its config it has"
+            f" {len(ours)}, or others: its get_config() does not describe it."
+        )
+    for a, b in zip(theirs, ours, strict=True):
+        b.assign(a.value)
+    for a, b in zip(old._flatten_layers(), new._flatten_layers(), strict=True):
+        # Layers with state beside their variables (Normalization) derive it when they load or are finalized.
+        if type(a).load_own_variables is not keras.layers.Layer.load_own_variables:
+            store: dict[str, Any] = {}
+            a.save_own_variables(store)
+            if store:
+                b.load_own_variables(store)
+        elif hasattr(b, "finalize_state"):
+            b.finalize_state()
+
+
+def copy_trainable(old: Any, new: Any) -> None:
+    """Gives one layer, and all layers in it, the trainable flags of its twin."""
+    if is_container(old):
+        new.trainable = old.trainable
+        return
+    for a, b in zip(old._flatten_layers(), new._flatten_layers(), strict=True):
+        if a.trainable != b.trainable:
+            b.trainable = a.trainable
