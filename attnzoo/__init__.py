@@ -13,35 +13,53 @@ import wrapt
 
 if TYPE_CHECKING:
     from attnzoo import errors, layers
+    from attnzoo.adapters import freeze
+    from attnzoo.anatomy import describe
     from attnzoo.backbones import list_backbones, register_backbone
     from attnzoo.building import build
     from attnzoo.config import list_configs, load_config
-    from attnzoo.anatomy import describe
     from attnzoo.layers import list_attentions, register_attention
-    from attnzoo.saving import load_model
     from attnzoo.planning import augment, plan
     from attnzoo.rewrite import strip
+    from attnzoo.saving import load_model
 
 __version__ = "0.1.0"
 
 _HOME = {
+    "augment": "attnzoo.planning",
     "build": "attnzoo.building",
+    "describe": "attnzoo.anatomy",
     "errors": "attnzoo.errors",
+    "freeze": "attnzoo.adapters",
     "layers": "attnzoo.layers",
     "list_attentions": "attnzoo.layers",
     "list_backbones": "attnzoo.backbones",
     "list_configs": "attnzoo.config",
     "load_config": "attnzoo.config",
     "load_model": "attnzoo.saving",
+    "plan": "attnzoo.planning",
     "register_attention": "attnzoo.layers",
     "register_backbone": "attnzoo.backbones",
-    "describe": "attnzoo.anatomy",
-    "plan": "attnzoo.planning",
-    "augment": "attnzoo.planning",
     "strip": "attnzoo.rewrite",
 }
 
-__all__ = sorted([*_HOME])
+__all__ = [
+    "augment",
+    "build",
+    "describe",
+    "errors",
+    "freeze",
+    "layers",
+    "list_attentions",
+    "list_backbones",
+    "list_configs",
+    "load_config",
+    "load_model",
+    "plan",
+    "register_attention",
+    "register_backbone",
+    "strip",
+]
 
 
 def __getattr__(name: str) -> Any:

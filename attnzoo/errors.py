@@ -37,7 +37,10 @@ class AdapterError(AttnzooError):
 
 def did_you_mean(word: object, known: Iterable[object]) -> str:
     """Returns " Did you mean 'x'?" for the known word nearest to `word`, or ""."""
-    near = difflib.get_close_matches(str(word), [str(k) for k in known], n=1, cutoff=0.6)
+    words = [str(k) for k in known]
+    near = difflib.get_close_matches(str(word), words, n=1, cutoff=0.6)
+    # Two letters changed places in a short key: too far apart by ratio, and the commonest slip of all.
+    near = near or [w for w in words if sorted(w) == sorted(str(word))]
     return f" Did you mean {near[0]!r}?" if near else ""
 
 

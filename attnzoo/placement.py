@@ -20,7 +20,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from attnzoo.anatomy import Anatomy, Block, Stage, after_inserted, before_stochastic, between
+from attnzoo.anatomy import Anatomy, Stage
+from attnzoo.blocks import Block, after_inserted, before_stochastic, between
 from attnzoo.errors import PlanError, did_you_mean, listing
 from attnzoo.graph import Call, Graph, Value
 
@@ -165,7 +166,8 @@ def choose(
     if placement == "stage":
         if blocks is not None:
             raise PlanError(
-                "placement 'stage' goes once behind each stage and takes no blocks; use placement 'post' to choose blocks."
+                "placement 'stage' goes once behind each stage and takes no blocks;"
+                " use placement 'post' to choose blocks."
             )
         return Choice([Spot(s.end, None, s.index, None, "stage") for s in chosen])
     return _in_blocks(anatomy, chosen, blocks, placement)
@@ -274,7 +276,9 @@ def _after(anatomy: Anatomy, globs: list[str]) -> Choice:
             choice.spots.append(Spot(after_inserted(value), None, None, None, "after"))
     if not choice.spots:
         left = choice.left_out[0]
-        raise PlanError(f"after={listing(map(repr, globs))}: no layer can be attended to; '{left.output}': {left.reason}.")
+        raise PlanError(
+            f"after={listing(map(repr, globs))}: no layer can be attended to; '{left.output}': {left.reason}."
+        )
     return choice
 
 

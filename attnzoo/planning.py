@@ -3,22 +3,18 @@
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import keras
 
-from attnzoo.anatomy import Anatomy, describe, table
-from attnzoo.errors import PlanError, did_you_mean, listing
-from attnzoo.layers import Attention
-from attnzoo.layers._custom import Inserted
-from attnzoo.layers._registry import attention_class, options_of
+from attnzoo.anatomy import Anatomy, describe
+from attnzoo.errors import PlanError, listing
+from attnzoo.maker import AttentionLike, Maker, costs
 from attnzoo.placement import Choice, LeftOut, Spot, choose, host_policy
-from attnzoo.rewrite import Insertion, cheap_initializers, rebuild
-
-AttentionLike = str | type[Any] | Callable[[int], Any]
+from attnzoo.rewrite import Insertion, rebuild
+from attnzoo.tables import table
 
 
 @dataclass(frozen=True)
@@ -114,14 +110,25 @@ class Plan:
         }
 
     def __str__(self) -> str:
-        rows = [("site", "stage", "block", "placement", "shape", "parameters", "MACs")]
+        rows: list[tuple[str, ...]] = [("site", "stage", "block", "placement", "shape", "parameters", "MACs")]
         for s in self.sites:
             shape = " x ".join("?" if d is None else str(d) for d in s.shape)
-            cells = (s.stage, s.block, s.placement, shape, f"{s.parameters:,}", "-" if s.macs is None else f"{s.macs:,}")
+            cells = (
+                s.stage,
+                s.block,
+                s.placement,
+                shape,
+                f"{s.parameters:,}",
+                "-" if s.macs is None else f"{s.macs:,}",
+            )
             rows.append((s.name, *("-" if c is None else str(c) for c in cells)))
         macs = "" if self.macs is None else f" and {self.macs:,} MACs an image"
         total = f"{self.model}: {len(self.sites)} sites, {self.parameters:,} parameters{macs} added"
-        left = [f"left out: {x.output} (stage {x.stage}, block {x.block}): {x.reason}" for x in self.left_out if x.stage is not None]
+        left = [
+            f"left out: {x.output} (stage {x.stage}, block {x.block}): {x.reason}"
+            for x in self.left_out
+            if x.stage is not None
+        ]
         left += [f"left out: {x.output}: {x.reason}" for x in self.left_out if x.stage is None]
         return "\n".join([total, table(rows), *left, *(f"note: {n}" for n in self.notes)])
 
@@ -160,10 +167,12 @@ def plan(
         RewriteError: if the model has no graph to read.
     """
     anatomy = describe(model)
-    maker = _Maker.of(attention, init, options)
+    maker = Maker.of(attention, init, options)
     choice = choose(anatomy, stages=stages, blocks=blocks, placement=placement, after=after)
     sites = _sites(anatomy, choice, maker)
-    return Plan(model.name, tuple(sites), tuple(choice.left_out), tuple(_notes(anatomy, sites)), model, bool(share_weights))
+    return Plan(
+        model.name, tuple(sites), tuple(choice.left_out), tuple(_notes(anatomy, sites)), model, bool(share_weights)
+    )
 
 
 def augment(
@@ -205,72 +214,16 @@ def augment(
     ).apply()
 
 
-# Modules ---------------------------------------------------------------------------------------------------------
-
-
-@dataclass(frozen=True)
-class _Maker:
-    """Makes the attention for one site."""
-
-    key: str
-    build: Callable[[int], Any]
-    init: str
-    cls: type[Attention] | None
-    options: dict[str, Any]
-    config: dict[str, Any]
-
-    @classmethod
-    def of(cls, attention: AttentionLike, init: str, options: dict[str, Any]) -> _Maker:
-        if init not in ("identity", "paper"):
-            raise PlanError(f"init={init!r} is not known; expected 'identity' or 'paper'.{did_you_mean(init, ('identity', 'paper'))}")
-        kind = attention_class(attention) if isinstance(attention, str) else attention
-        if isinstance(kind, type) and issubclass(kind, keras.layers.Layer):
-            _check_options(kind, options)
-            if issubclass(kind, Attention):
-                key = getattr(kind, "key", kind.__name__.lower())
-                return cls(key, lambda channels: kind(**options), init, kind, options, kind(**options).get_config())
-            return cls(kind.__name__.lower(), lambda channels: kind(**options), init, None, options, {})
-        if callable(kind):
-            if options:
-                raise PlanError(f"options {listing(options)} cannot be given with a callable; set them inside it.")
-            return cls(getattr(kind, "__name__", "attention").strip("<>"), kind, init, None, {}, {})
-        raise PlanError(
-            f"attention={attention!r} is not a registered key, a keras.layers.Layer subclass, or a callable channels -> layer."
-        )
-
-    def layer(self, channels: int, *, name: str, dtype: Any, site: str, parallel: bool, data_format: str) -> Any:
-        """Makes one inserted layer, not yet built."""
-        extra = {"name": name, "dtype": dtype, "site": site, "parallel": parallel, "init": self.init}
-        if self.cls is not None:
-            return self.cls(**self.options, **extra, data_format=data_format)
-        inner = self.build(channels)
-        if not isinstance(inner, keras.layers.Layer):
-            raise PlanError(f"attention callable returned {type(inner).__name__} for {channels} channels; expected a keras layer.")
-        if isinstance(inner, Attention):
-            return type(inner).from_config({**inner.get_config(), **extra, "data_format": data_format})
-        return Inserted(inner, **extra, data_format=data_format)
-
-
-def _check_options(cls: type[Any], options: dict[str, Any]) -> None:
-    known = options_of(cls)
-    anything = any(p.kind is p.VAR_KEYWORD for p in inspect.signature(cls.__init__).parameters.values())
-    for option in options:
-        if option not in known and not (anything and not issubclass(cls, Attention)):
-            raise PlanError(
-                f"{cls.__name__} has no option {option!r}.{did_you_mean(option, known)} Options: {listing(known) or 'none'}."
-            )
-
-
 # Sites -----------------------------------------------------------------------------------------------------------
 
 
-def _sites(anatomy: Anatomy, choice: Choice, maker: _Maker) -> list[Site]:
+def _sites(anatomy: Anatomy, choice: Choice, maker: Maker) -> list[Site]:
     graph = anatomy.graph
     taken = {c.op.name for c in [*graph.calls, *graph.containers]}
     taken.update(v.name for v in graph.inputs)
     sites: list[Site] = []
     problems: list[str] = []
-    costs = functools.cache(functools.partial(_costs, maker, graph.data_format))
+    cost_of = functools.cache(functools.partial(costs, maker, graph.data_format))
     for spot in _distinct(choice.spots):
         channels, height, width = graph.split_shape(spot.value)
         if channels is None:
@@ -284,9 +237,15 @@ def _sites(anatomy: Anatomy, choice: Choice, maker: _Maker) -> list[Site]:
         name = _free_name(f"{spot.value.name}_{maker.key}", taken)
         parallel = spot.placement == "parallel"
         make = functools.partial(
-            maker.layer, channels, name=name, dtype=policy, site=spot.value.name, parallel=parallel, data_format=graph.data_format
+            maker.layer,
+            channels,
+            name=name,
+            dtype=policy,
+            site=spot.value.name,
+            parallel=parallel,
+            data_format=graph.data_format,
         )
-        parameters, macs = costs(channels, height, width, parallel)
+        parameters, macs = cost_of(channels, height, width, parallel)
         path = "/".join((*spot.value.call.path, spot.value.name)) if spot.value.call else spot.value.name
         sites.append(
             Site(
@@ -347,27 +306,11 @@ def _free_name(name: str, taken: set[str]) -> str:
     return free
 
 
-def _costs(
-    maker: _Maker, data_format: str, channels: int, height: int | None, width: int | None, parallel: bool
-) -> tuple[int, int | None]:
-    """Returns trainable parameters and MACs of one module, counted on a throw-away layer filled with zeros."""
-    layer = maker.layer(channels, name="cost", dtype="float32", site="cost", parallel=parallel, data_format=data_format)
-    shape = (None, height, width, channels) if data_format == "channels_last" else (None, channels, height, width)
-    with cheap_initializers(layer):
-        layer.build(shape)
-    parameters = sum(int(keras.ops.size(w)) for w in layer.trainable_weights)
-    if height is None or width is None:
-        return parameters, None
-    try:
-        return parameters, int(layer.macs(channels, height, width))
-    except NotImplementedError:
-        return parameters, None
-
-
 def _notes(anatomy: Anatomy, sites: list[Site]) -> Iterator[str]:
     if anatomy.gated:
         gated = sum(b.gated for b in anatomy.blocks)
-        yield f"{gated} of {len(anatomy.blocks)} blocks carry squeeze-and-excitation of their own; this attention comes on top."
+        count = len(anatomy.blocks)
+        yield f"{gated} of {count} blocks carry squeeze-and-excitation of their own; this attention comes on top."
     hosts = {s.host for s in sites}
     earlier = sorted({c.op.site for c in anatomy.graph.calls if c.inserted} & hosts)
     if earlier:

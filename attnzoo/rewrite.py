@@ -16,9 +16,16 @@ from typing import Any
 
 import keras
 from keras import tree
+from keras.src.models.functional import functional_like_constructor
 
 from attnzoo.errors import RewriteError
-from attnzoo.graph import Functional, functional_of, is_container, is_inserted, ordered_nodes
+from attnzoo.graph import (
+    Functional,
+    functional_of,
+    is_container,
+    is_inserted,
+    ordered_nodes,
+)
 from attnzoo.twins import copy_trainable, copy_variables, twin
 
 
@@ -189,7 +196,8 @@ def _call_like(node: Any, op: Any, read: list[Any]) -> list[Any]:
     """Calls `op` as `node` called its twin, with other tensors in the places of the old ones."""
     remaining = iter(read)
     args, kwargs = tree.map_structure(
-        lambda a: next(remaining) if isinstance(a, keras.KerasTensor) else a, (node.arguments.args, node.arguments.kwargs)
+        lambda a: next(remaining) if isinstance(a, keras.KerasTensor) else a,
+        (node.arguments.args, node.arguments.kwargs),
     )
     return list(tree.flatten(op(*args, **kwargs)))
 
@@ -197,8 +205,8 @@ def _call_like(node: Any, op: Any, read: list[Any]) -> list[Any]:
 def _check_same_kind(op: Any, old: Any, new: Any) -> None:
     if tuple(old.shape) != tuple(new.shape) or old.dtype != new.dtype:
         raise RewriteError(
-            f"'{op.name}' ({type(op).__name__}) returned {tuple(new.shape)} {new.dtype} where {tuple(old.shape)} {old.dtype}"
-            " was expected: attention must keep shape and dtype."
+            f"'{op.name}' ({type(op).__name__}) returned {tuple(new.shape)} {new.dtype} where {tuple(old.shape)}"
+            f" {old.dtype} was expected: attention must keep shape and dtype."
         )
 
 
@@ -206,7 +214,7 @@ def _functional_like(model: Any, new_of: Any) -> Any:
     inputs = tree.map_structure(new_of, model._inputs_struct)
     outputs = tree.map_structure(new_of, model._outputs_struct)
     cls = type(model)
-    if cls is not Functional and not _takes_tensors(cls):
+    if not functional_like_constructor(cls):
         warnings.warn(
             f"'{model.name}' is a {cls.__name__}, which cannot be made from tensors; the result is a plain keras.Model"
             " with the same graph and without that class's own methods.",
@@ -217,27 +225,3 @@ def _functional_like(model: Any, new_of: Any) -> Any:
     # Keras names outputs after the layers they come from; attention on an output must not rename it.
     new.output_names = list(model.output_names)
     return new
-
-
-def _takes_tensors(cls: type[Any]) -> bool:
-    from keras.src.models.functional import functional_like_constructor
-
-    return bool(functional_like_constructor(cls))
-
-
-@contextlib.contextmanager
-def cheap_initializers(layer: Any) -> Iterator[None]:
-    """Builds a layer that is only counted with zeros instead of random numbers."""
-    swapped = [
-        (vars(sub), name, value)
-        for sub in layer._flatten_layers()
-        for name, value in vars(sub).items()
-        if isinstance(value, keras.initializers.Initializer)
-    ]
-    for attributes, name, _ in swapped:
-        attributes[name] = keras.initializers.Zeros()
-    try:
-        yield
-    finally:
-        for attributes, name, value in swapped:
-            attributes[name] = value

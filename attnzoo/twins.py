@@ -62,7 +62,8 @@ def _short_way(op: Any) -> Any:
     if not type(op).__module__.startswith("keras.src.layers.") or inside or not op.built:
         return None
     attributes = {k: v for k, v in vars(op).items() if not k.startswith("_self_")}
-    new = type(op).__new__(type(op))
+    cls: Any = type(op)
+    new = cls.__new__(cls)
     state = vars(new)
     # TensorFlow looks through every attribute for variables; the base constructor sets none.
     state["_self_setattr_tracking"] = False
@@ -130,7 +131,8 @@ def copy_variables(old: Any, new: Any) -> None:
         RewriteError: if the two do not have the same variables.
     """
     theirs, ours = old.variables, new.variables
-    if [(v.name, tuple(v.shape), v.dtype) for v in theirs] != [(v.name, tuple(v.shape), v.dtype) for v in ours]:
+    # Names are not compared: Keras numbers the variables of layers that give them none.
+    if [(tuple(v.shape), v.dtype) for v in theirs] != [(tuple(v.shape), v.dtype) for v in ours]:
         raise RewriteError(
             f"layer '{old.name}' ({type(old).__name__}) has {len(theirs)} variables, made again from its config it has"
             f" {len(ours)}, or others: its get_config() does not describe it."

@@ -32,7 +32,8 @@ class Inserted(Attention):
         out = tuple(self.layer.compute_output_shape(input_shape))
         if out != tuple(input_shape):
             raise AttnzooError(
-                f"'{self.layer.name}' ({type(self.layer).__name__}) makes {out} of {tuple(input_shape)}; attention must keep the shape."
+                f"'{self.layer.name}' ({type(self.layer).__name__}) makes {out} of {tuple(input_shape)};"
+                " attention must keep the shape."
             )
         super().build(input_shape)
 

@@ -58,7 +58,8 @@ def attention_class(key: str) -> type[Attention]:
     """
     if key not in _REGISTRY:
         raise PlanError(
-            f"attention {key!r} is not registered.{did_you_mean(key, _REGISTRY)} Known: {listing(list_attentions(), 40)}."
+            f"attention {key!r} is not registered.{did_you_mean(key, _REGISTRY)} "
+            f"Known: {listing(list_attentions(), 40)}."
         )
     return _REGISTRY[key]
 
@@ -71,5 +72,7 @@ def options_of(cls: type[Any]) -> dict[str, inspect.Parameter]:
     """Returns the module's own options: constructor arguments that are not `augment`'s to set."""
     parameters = inspect.signature(cls.__init__).parameters.values()
     return {
-        p.name: p for p in parameters if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD) and p.name not in ("self", *RESERVED)
+        p.name: p
+        for p in parameters
+        if p.kind in (p.KEYWORD_ONLY, p.POSITIONAL_OR_KEYWORD) and p.name not in ("self", *RESERVED)
     }

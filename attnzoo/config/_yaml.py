@@ -1,0 +1,185 @@
+"""YAML text -> plain values and their positions.
+
+PyYAML's `safe_load` is not used: it reads YAML 1.1 (`no` is false, `1e-3` is a string), keeps the last of two equal
+keys, forgets where a value stood and lets a few lines of anchors and merges grow to gigabytes. Here the node tree is
+composed with the core schema of YAML 1.2, and everything is refused that a configuration has no use for.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any
+
+import yaml
+
+from attnzoo.config._source import KeyPath, shorten
+from attnzoo.config._values import MAX_DEPTH, MAX_ENTRIES, check_string
+from attnzoo.errors import ConfigError
+
+MAX_BYTES = 64 * 1024
+MAX_DIGITS = 18
+
+
+@dataclass
+class Document:
+    """A parsed text: its value, and the (line, column) of each key and list entry."""
+
+    value: Any
+    positions: dict[KeyPath, tuple[int, int]] = field(default_factory=dict)
+
+
+def read_text(text: str, label: str) -> Document:
+    """Parses one YAML document.
+
+    Args:
+        text: the document.
+        label: what messages call it.
+
+    Raises:
+        ConfigError: one line for each problem, `label:line:column: what is wrong`.
+    """
+    loader = None
+    try:
+        loader = _Loader(text)
+        node = loader.get_single_node()
+    except yaml.reader.ReaderError as error:
+        before = text[: error.position]
+        line, column = before.count("\n") + 1, error.position - (before.rfind("\n") + 1) + 1
+        raise ConfigError(f"{label}:{line}:{column}: the character #x{error.character:04x} is not allowed.") from None
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f"{mark.line + 1}:{mark.column + 1}" if mark else "1:1"
+        what = ", ".join(part for part in (error.context, error.problem) if part)
+        raise ConfigError(f"{label}:{where}: {what}.") from None
+    finally:
+        if loader is not None:
+            loader.dispose()
+    document = Document(None, {(): (1, 1)})
+    walk = _Walk(label, document.positions)
+    document.value = None if node is None else walk.value(node, ())
+    if walk.problems:
+        raise ConfigError("\n".join(walk.problems))
+    return document
+
+
+def read_value(text: str) -> Any:
+    """Parses the value of a `--set key=value`: a YAML scalar, flow list or flow mapping.
+
+    Raises:
+        ConfigError: for anything that a configuration file refuses too.
+    """
+    return read_text(text, "value").value
+
+
+class _Loader(yaml.SafeLoader):
+    """Composes nodes, never objects; refuses anchors, aliases, tags and deep nesting while it reads."""
+
+    yaml_implicit_resolvers: dict[str, Any] = {}
+    _depth = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        event = self.peek_event()
+        if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None) is not None:
+            raise self._refusal(event, "anchors and aliases are not supported; write the value out")
+        if getattr(event, "tag", None) is not None:
+            raise self._refusal(event, f"tags are not supported; remove {shorten(event.tag)}")
+        self._depth += 1
+        if self._depth > MAX_DEPTH:
+            raise self._refusal(event, f"nested deeper than {MAX_DEPTH} levels")
+        node = super().compose_node(parent, index)
+        self._depth -= 1
+        return node
+
+    @staticmethod
+    def _refusal(event: Any, text: str) -> yaml.MarkedYAMLError:
+        return yaml.MarkedYAMLError(problem=text, problem_mark=event.start_mark)
+
+
+# The core schema of YAML 1.2, section 10.3.2. Integers stand before floats: the first match counts.
+for _tag, _pattern, _first in (
+    ("null", r"~|null|Null|NULL|", ["~", "n", "N", ""]),
+    ("bool", r"true|True|TRUE|false|False|FALSE", list("tTfF")),
+    ("int", r"[-+]?[0-9]+|0o[0-7]+|0x[0-9a-fA-F]+", list("-+0123456789")),
+    (
+        "float",
+        r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?|[-+]?\.(?:inf|Inf|INF)|\.(?:nan|NaN|NAN)",
+        list("-+.0123456789"),
+    ),
+):
+    _Loader.add_implicit_resolver(f"tag:yaml.org,2002:{_tag}", re.compile(rf"^(?:{_pattern})\Z"), _first)
+
+
+class _Walk:
+    """Turns nodes into plain values; collects positions and problems."""
+
+    def __init__(self, label: str, positions: dict[KeyPath, tuple[int, int]]):
+        self.label = label
+        self.positions = positions
+        self.problems: list[str] = []
+
+    def value(self, node: yaml.Node, path: KeyPath) -> Any:
+        if not isinstance(node, yaml.ScalarNode) and len(node.value) > MAX_ENTRIES:
+            self._problem(node, f"{len(node.value)} entries; expected {MAX_ENTRIES} at most.")
+            return None
+        if isinstance(node, yaml.MappingNode):
+            return self._mapping(node, path)
+        if isinstance(node, yaml.SequenceNode):
+            for index, child in enumerate(node.value):
+                self.positions[(*path, index)] = _position(child)
+            return [self.value(child, (*path, index)) for index, child in enumerate(node.value)]
+        return self._scalar(node)
+
+    def _mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, Any]:
+        found: dict[str, Any] = {}
+        for key_node, value_node in node.value:
+            key = self._key(key_node)
+            if key is None:
+                continue
+            here = (*path, key)
+            if key in found:
+                self._problem(key_node, f"the key {key!r} stands here twice; first in line {self.positions[here][0]}.")
+                continue
+            self.positions[here] = _position(key_node)
+            found[key] = self.value(value_node, here)
+        return found
+
+    def _key(self, node: yaml.Node) -> str | None:
+        if not isinstance(node, yaml.ScalarNode) or not node.tag.endswith(":str"):
+            came = shorten(node.value) if isinstance(node, yaml.ScalarNode) else "a list or a mapping"
+            self._problem(node, f"a key must be a string; {came} came.")
+            return None
+        if node.value == "<<":
+            self._problem(node, "merge keys (<<) are not supported; write the values out.")
+            return None
+        return self._string(node)
+
+    def _string(self, node: yaml.ScalarNode) -> str:
+        problem = check_string(node.value)
+        if problem:
+            self._problem(node, problem)
+        return str(node.value)
+
+    def _scalar(self, node: yaml.Node) -> Any:
+        kind, text = node.tag.rpartition(":")[2], node.value
+        if kind == "null":
+            return None
+        if kind == "bool":
+            return text.lower() == "true"
+        if kind == "str" or not isinstance(node, yaml.ScalarNode):
+            return self._string(node)  # type: ignore[arg-type]
+        if len(text) > MAX_DIGITS:
+            self._problem(node, f"a number of {len(text)} characters; expected {MAX_DIGITS} at most.")
+            return 0
+        if kind == "float":
+            return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
+        base = {"0o": 8, "0x": 16}.get(text[:2], 10)
+        return int(text, base)
+
+    def _problem(self, node: yaml.Node, text: str) -> None:
+        line, column = _position(node)
+        self.problems.append(f"{self.label}:{line}:{column}: {text}")
+
+
+def _position(node: yaml.Node) -> tuple[int, int]:
+    return node.start_mark.line + 1, node.start_mark.column + 1

@@ -1,0 +1,83 @@
+"""What the tests of the core share: small models, and how two models are compared."""
+
+import keras
+import numpy as np
+from keras import layers
+
+
+def array(x):
+    return keras.ops.convert_to_numpy(x)
+
+
+def images(model, batch=2, seed=0):
+    """Random inputs for a model, with the structure of its inputs; open sizes become 64."""
+    rng = np.random.default_rng(seed)
+
+    def one(tensor):
+        shape = [batch, *(64 if d is None else d for d in tensor.shape[1:])]
+        return rng.normal(size=shape).astype("float32")
+
+    return keras.tree.map_structure(one, model.input)
+
+
+def outputs(model, x, **kwargs):
+    return [array(y) for y in keras.tree.flatten(model(x, **kwargs))]
+
+
+def assert_same_outputs(a, b, x=None, **kwargs):
+    x = images(a) if x is None else x
+    for left, right in zip(outputs(a, x, **kwargs), outputs(b, x, **kwargs), strict=True):
+        np.testing.assert_array_equal(left, right)
+
+
+def leaf_layers(model):
+    """All layers but models, by path."""
+    found = {}
+    for layer in model.layers:
+        if hasattr(layer, "layers"):
+            found.update({f"{layer.name}/{k}": v for k, v in leaf_layers(layer).items()})
+        else:
+            found[layer.name] = layer
+    return found
+
+
+def randomize(model, seed=1):
+    """Gives every weight a value of its own, so that swapped weights show."""
+    rng = np.random.default_rng(seed)
+    for w in model.weights:
+        noise = rng.uniform(0.5, 1.5, size=w.shape)
+        w.assign(array(w) * noise + (0.05 * noise if "float" in w.dtype else 0))
+    return model
+
+
+def conv_bn_relu(x, filters, size=3, strides=1, name=None):
+    x = layers.Conv2D(filters, size, strides=strides, padding="same", use_bias=False, name=name and f"{name}_conv")(x)
+    x = layers.BatchNormalization(name=name and f"{name}_bn")(x)
+    return layers.ReLU(name=name and f"{name}_relu")(x)
+
+
+def basic_block(x, filters, strides=1, name="block"):
+    y = conv_bn_relu(x, filters, strides=strides, name=f"{name}_1")
+    y = layers.Conv2D(filters, 3, padding="same", use_bias=False, name=f"{name}_2_conv")(y)
+    y = layers.BatchNormalization(name=f"{name}_2_bn")(y)
+    if strides > 1 or x.shape[-1] != filters:
+        x = layers.Conv2D(filters, 1, strides=strides, use_bias=False, name=f"{name}_0_conv")(x)
+        x = layers.BatchNormalization(name=f"{name}_0_bn")(x)
+    return layers.ReLU(name=f"{name}_out")(layers.Add(name=f"{name}_add")([x, y]))
+
+
+def small_resnet(size=32, classes=4, name="small_resnet"):
+    """A CIFAR-style ResNet: strides 1, 2, 4, two blocks each, closed by a pooling as large as the map."""
+    inputs = keras.Input((size, size, 3), name="image")
+    x = conv_bn_relu(inputs, 8, name="stem")
+    for stage, filters in enumerate((8, 16, 32)):
+        for block in range(2):
+            x = basic_block(x, filters, 2 if stage and not block else 1, f"s{stage}b{block}")
+    x = layers.AveragePooling2D(size // 4, name="pool")(x)
+    outputs = layers.Dense(classes, name="logits")(layers.Flatten()(x))
+    return randomize(keras.Model(inputs, outputs, name=name))
+
+
+def mobilenet(size=64, **kwargs):
+    kwargs = {"weights": None, "alpha": 0.35, "classes": 5, **kwargs}
+    return randomize(keras.applications.MobileNetV2(input_shape=(size, size, 3), **kwargs))
