@@ -275,4 +275,6 @@ def _main_path(entry: Value, end: Value) -> list[Value]:
 
 def before_stochastic(value: Value) -> Value:
     """Steps back over dropout and stochastic depth at the end of a branch."""
-    return before(value, is_stochastic)
+    while value.call is not None and is_stochastic(value.call):
+        value = value.call.inputs[0]
+    return value

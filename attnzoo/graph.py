@@ -8,7 +8,6 @@ This file and `rewrite` are the only ones that touch private attributes of Keras
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -143,12 +142,34 @@ def functional_of(model: Any) -> Any:
     raise RewriteError(f"expected a keras.Model, got {type(model).__name__}.")
 
 
-def ordered_nodes(functional: Any) -> Iterator[Any]:
-    """Yields the call nodes of one graph, each after those it reads from; input nodes are left out."""
-    for depth in sorted(functional._nodes_by_depth, reverse=True):
-        for node in functional._nodes_by_depth[depth]:
-            if not node.is_input:
-                yield node
+def ordered_nodes(functional: Any) -> list[Any]:
+    """Returns the call nodes of one graph, each after those it reads from; input nodes are left out.
+
+    Calls of one layer keep their order: files refer to a tensor by its layer and the number of the call.
+    """
+    depths = sorted(functional._nodes_by_depth, reverse=True)
+    waiting = [n for d in depths for n in functional._nodes_by_depth[d] if not n.is_input]
+    inside = {id(n) for n in waiting}
+    needs: dict[int, set[int]] = {}
+    for node in waiting:
+        calls = [n for n in node.operation._inbound_nodes if id(n) in inside]
+        earlier = calls[: calls.index(node)]
+        needs[id(node)] = {id(n) for n in [*node.parent_nodes, *earlier] if id(n) in inside}
+    ordered: list[Any] = []
+    done: set[int] = set()
+    while waiting:
+        ready_before = len(ordered)
+        later = []
+        for node in waiting:
+            if needs[id(node)] <= done:
+                done.add(id(node))
+                ordered.append(node)
+            else:
+                later.append(node)
+        if len(ordered) == ready_before:
+            return [*ordered, *later]
+        waiting = later
+    return ordered
 
 
 def read_graph(model: Any) -> Graph:

@@ -189,7 +189,9 @@ def _without_garbage_collection() -> Iterator[None]:
 
 def _input_like(tensor: Any) -> Any:
     layer = tensor._keras_history.operation
-    return keras.layers.InputLayer.from_config(layer.get_config()).output
+    new = keras.layers.InputLayer.from_config(layer.get_config()).output
+    new.name = tensor.name
+    return new
 
 
 def _call_like(node: Any, op: Any, read: list[Any]) -> list[Any]:
@@ -225,3 +227,15 @@ def _functional_like(model: Any, new_of: Any) -> Any:
     # Keras names outputs after the layers they come from; attention on an output must not rename it.
     new.output_names = list(model.output_names)
     return new
+
+
+def name_outputs_by_host(model: Any) -> None:
+    """After loading a model: names outputs after the layers that attention was inserted behind, as `augment` did."""
+    if isinstance(model, Functional):
+        names = []
+        for tensor in model.outputs:
+            while is_inserted(tensor._keras_history.operation):
+                node = tensor._keras_history.operation._inbound_nodes[tensor._keras_history.node_index]
+                tensor = node.input_tensors[0]
+            names.append(tensor._keras_history.operation.name)
+        model.output_names = names

@@ -33,12 +33,14 @@ def load_model(path: str | Path) -> keras.Model:
     _check_input(path)
     import keras
 
-    import attnzoo.layers  # noqa: F401  registers the layers with Keras
+    from attnzoo.rewrite import name_outputs_by_host
 
     try:
-        return keras.saving.load_model(path, compile=False, safe_mode=True)
+        model = keras.saving.load_model(path, compile=False, safe_mode=True)
     except Exception as error:  # Keras, zipfile, json and h5py raise whatever they like for a bad file
         raise AttnzooError(f"{path}: {_reason(error)}") from None
+    name_outputs_by_host(model)
+    return model
 
 
 def save_model(model: keras.Model, path: str | Path, *, overwrite: bool = False) -> None:

@@ -8,7 +8,6 @@ of other packages, composite layers, dropout) takes the long way: `from_config`,
 
 from __future__ import annotations
 
-import copy
 import functools
 import types
 from typing import Any
@@ -41,8 +40,9 @@ def twin(op: Any) -> tuple[Any, bool]:
         RewriteError: if the layer's config does not describe it.
     """
     if not isinstance(op, keras.layers.Layer):
-        new = copy.copy(op)
-        new._inbound_nodes, new._outbound_nodes = [], []
+        # Not copy.copy: Keras defines that as saving to a file and loading from it.
+        new = object.__new__(type(op))
+        vars(new).update(vars(op), _inbound_nodes=[], _outbound_nodes=[])
         return new, True
     new = _short_way(op)
     if new is not None:

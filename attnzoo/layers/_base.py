@@ -30,6 +30,9 @@ from attnzoo.errors import AttnzooError, did_you_mean
 
 Init = Literal["paper", "identity"]
 
+TIMM = "timm 1.0.31"
+"""The release that the fixtures of the parity tests were made with; a test compares."""
+
 
 class Attention(keras.layers.Layer):
     """Base class of all attention: a layer whose output has the shape of its input.
@@ -56,6 +59,8 @@ class Attention(keras.layers.Layer):
     paper: ClassVar[str] = ""
     """Authors, title, arXiv number."""
     year: ClassVar[int | None] = None
+    checked_against: ClassVar[str] = ""
+    """The implementations whose numbers the module reproduces to 1e-5, with their versions."""
     kind: Literal["gate", "context"] = "gate"
     identity_as_published: bool = False
     """True if the published initialisation already returns the input, so that no alpha is added."""
@@ -104,6 +109,10 @@ class Attention(keras.layers.Layer):
     @classmethod
     def check_site(cls, channels: int, height: int | None, width: int | None, options: dict[str, Any]) -> str | None:
         """Says in one clause why the module cannot go on such a map, or None if it can."""
+        return None
+
+    def automatic(self, channels: int) -> str | None:
+        """Says, as `option=value`, what the module chooses by itself on a map of so many channels; None if nothing."""
         return None
 
     # The forward pass -------------------------------------------------------------------------------------------
@@ -155,11 +164,13 @@ class Attention(keras.layers.Layer):
         return "float64" if self.compute_dtype == "float64" else "float32"
 
     def weight(self, name: str, shape: tuple[int, ...], initializer: Any = "zeros") -> Any:
-        """Adds a weight that is used in `gate_dtype` even where the layer computes in half precision."""
+        """Adds a weight that is kept and used in `gate_dtype` even where the layer computes in half precision."""
         # An initializer draws the same numbers each time it is called: two kernels of one shape would be equal.
         if isinstance(initializer, keras.initializers.Initializer):
             initializer = initializer.clone()
-        return self.add_weight(name=name, shape=shape, initializer=initializer, autocast=False)
+        return self.add_weight(
+            name=name, shape=shape, initializer=initializer, dtype=self.gate_dtype, autocast=False
+        )
 
     def batch_norm(self, name: str, shape: tuple[int | None, ...], epsilon: float = 1e-5, **kwargs: Any) -> Any:
         """Builds a batch normalisation over the last axis that computes in `gate_dtype`."""

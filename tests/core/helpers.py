@@ -17,7 +17,7 @@ def images(model, batch=2, seed=0):
         shape = [batch, *(64 if d is None else d for d in tensor.shape[1:])]
         return rng.normal(size=shape).astype("float32")
 
-    return keras.tree.map_structure(one, model.input)
+    return keras.tree.map_structure(one, model.inputs[0] if isinstance(model, keras.Sequential) else model.input)
 
 
 def outputs(model, x, **kwargs):
@@ -28,6 +28,17 @@ def assert_same_outputs(a, b, x=None, **kwargs):
     x = images(a) if x is None else x
     for left, right in zip(outputs(a, x, **kwargs), outputs(b, x, **kwargs), strict=True):
         np.testing.assert_array_equal(left, right)
+
+
+def config_of(model):
+    """The config without the batch sizes that layers happened to be built with."""
+
+    def clean(x):
+        if isinstance(x, dict):
+            return {k: clean(v) for k, v in x.items() if k != "build_config"}
+        return [clean(v) for v in x] if isinstance(x, list | tuple) else x
+
+    return clean(model.get_config())
 
 
 def leaf_layers(model):
@@ -44,7 +55,8 @@ def leaf_layers(model):
 def randomize(model, seed=1):
     """Gives every weight a value of its own, so that swapped weights show."""
     rng = np.random.default_rng(seed)
-    for w in model.weights:
+    adapted = {id(w) for x in model.layers if isinstance(x, layers.Normalization) for w in x.weights}
+    for w in (w for w in model.weights if id(w) not in adapted):
         noise = rng.uniform(0.5, 1.5, size=w.shape)
         w.assign(array(w) * noise + (0.05 * noise if "float" in w.dtype else 0))
     return model
@@ -81,3 +93,23 @@ def small_resnet(size=32, classes=4, name="small_resnet"):
 def mobilenet(size=64, **kwargs):
     kwargs = {"weights": None, "alpha": 0.35, "classes": 5, **kwargs}
     return randomize(keras.applications.MobileNetV2(input_shape=(size, size, 3), **kwargs))
+
+
+def inverted_bottleneck(x, filters, strides=1, name="block"):
+    y = conv_bn_relu(x, 2 * x.shape[-1], size=1, name=f"{name}_expand")
+    y = layers.DepthwiseConv2D(3, strides=strides, padding="same", use_bias=False, name=f"{name}_dw")(y)
+    y = layers.ReLU(6.0, name=f"{name}_dw_relu")(layers.BatchNormalization(name=f"{name}_dw_bn")(y))
+    y = layers.Conv2D(filters, 1, use_bias=False, name=f"{name}_project")(y)
+    y = layers.BatchNormalization(name=f"{name}_project_bn")(y)
+    return layers.Add(name=f"{name}_add")([x, y]) if y.shape == x.shape else y
+
+
+def small_backbone(size=32, name="backbone"):
+    """Four inverted bottlenecks at strides 2 and 4, without a head: what people nest in their own models."""
+    inputs = keras.Input((size, size, 3), name="pixels")
+    x = conv_bn_relu(inputs, 8, strides=2, name="stem")
+    x = inverted_bottleneck(x, 8, name="b0")
+    x = inverted_bottleneck(x, 12, strides=2, name="b1")
+    x = inverted_bottleneck(x, 12, name="b2")
+    x = inverted_bottleneck(x, 16, name="b3")
+    return keras.Model(inputs, conv_bn_relu(x, 32, size=1, name="top"), name=name)

@@ -1,0 +1,475 @@
+"""augment and strip: the six rules of rewriting, on models people have."""
+
+import subprocess
+import sys
+import warnings
+
+import keras
+import numpy as np
+import pytest
+from keras import layers
+
+import attnzoo
+from attnzoo.errors import RewriteError
+from attnzoo.placement import PLACEMENTS
+
+from .helpers import (
+    array,
+    assert_same_outputs,
+    basic_block,
+    config_of,
+    conv_bn_relu,
+    images,
+    leaf_layers,
+    mobilenet,
+    outputs,
+    randomize,
+    small_backbone,
+    small_resnet,
+)
+
+ARTICLE = ("se", "eca", "cbam")
+
+
+def nested(depth=2, **kwargs):
+    model = small_backbone(**kwargs)
+    for i in range(depth):
+        inputs = keras.Input(model.input_shape[1:], name=f"image{i}")
+        model = keras.Model(inputs, model(inputs), name=f"level{i}")
+    inputs = keras.Input(model.input_shape[1:], name="image")
+    x = layers.Dropout(0.2)(layers.GlobalAveragePooling2D()(model(inputs)))
+    return keras.Model(inputs, layers.Dense(3, name="logits")(x), name="nested")
+
+
+def sequential():
+    backbone = small_backbone()
+    return keras.Sequential(
+        [keras.Input((32, 32, 3)), backbone, layers.GlobalAveragePooling2D(), layers.Dense(3)], name="seq"
+    )
+
+
+def many_inputs_and_outputs():
+    image, meta = keras.Input((32, 32, 3), name="image"), keras.Input((4,), name="meta")
+    x = basic_block(conv_bn_relu(image, 8), 8, name="a")
+    x = basic_block(x, 16, strides=2, name="b")
+    pooled = layers.GlobalAveragePooling2D()(x)
+    joined = layers.Concatenate()([pooled, layers.Dense(4)(meta)])
+    outs = {"label": layers.Dense(3, name="label")(joined), "map": layers.Conv2D(1, 1, name="map")(x)}
+    return keras.Model({"image": image, "meta": meta}, outs, name="many")
+
+
+def shared_layers():
+    """A siamese network: each layer is called twice, flat in one graph."""
+    a, b = keras.Input((16, 16, 3), name="a"), keras.Input((16, 16, 3), name="b")
+    conv, bn, relu = layers.Conv2D(8, 3, padding="same"), layers.BatchNormalization(), layers.ReLU(name="features")
+    both = [layers.GlobalAveragePooling2D()(relu(bn(conv(x)))) for x in (a, b)]
+    return keras.Model([a, b], layers.Dense(1)(layers.Subtract()(both)), name="siamese")
+
+
+def shared_model():
+    backbone = small_backbone()
+    a, b = keras.Input((32, 32, 3), name="a"), keras.Input((32, 32, 3), name="b")
+    return keras.Model([a, b], layers.Subtract()([backbone(a), backbone(b)]), name="twins")
+
+
+def raw_operations():
+    inputs = keras.Input((32, 32, 3), name="image")
+    x = conv_bn_relu(inputs, 8)
+    y = layers.Conv2D(8, 3, padding="same")(keras.ops.relu(x))
+    x = x + y * 0.5
+    return keras.Model(inputs, keras.ops.mean(x, axis=(1, 2)), name="raw")
+
+
+def baked_training_flag():
+    inputs = keras.Input((32, 32, 3), name="image")
+    backbone = small_backbone()
+    x = backbone(inputs, training=False)
+    return keras.Model(inputs, layers.Dense(2)(layers.GlobalAveragePooling2D()(x)), name="baked")
+
+
+def adapted_normalization():
+    norm = layers.Normalization()
+    norm.adapt(np.random.default_rng(0).normal(3.0, 2.0, size=(8, 32, 32, 3)))
+    inputs = keras.Input((32, 32, 3), name="image")
+    return keras.Model(inputs, basic_block(conv_bn_relu(norm(inputs), 8), 8), name="adapted")
+
+
+def functional_subclass():
+    @keras.saving.register_keras_serializable(package="tests")
+    class Mine(keras.Model):
+        def train_step(self, data):
+            return super().train_step(data)
+
+    inputs = keras.Input((32, 32, 3), name="image")
+    return Mine(inputs, basic_block(conv_bn_relu(inputs, 8), 8), name="mine")
+
+
+def one_channel_not_square():
+    inputs = keras.Input((48, 20, 1), name="image")
+    return keras.Model(inputs, basic_block(basic_block(conv_bn_relu(inputs, 8), 8, name="a"), 8, 2, name="b"))
+
+
+MODELS = {
+    f.__name__: f
+    for f in (
+        small_resnet,
+        mobilenet,
+        nested,
+        sequential,
+        many_inputs_and_outputs,
+        shared_layers,
+        shared_model,
+        raw_operations,
+        baked_training_flag,
+        adapted_normalization,
+        functional_subclass,
+        one_channel_not_square,
+    )
+}
+
+
+def placements_of(model, key="se"):
+    found = []
+    for placement in PLACEMENTS:
+        try:
+            attnzoo.plan(model, key, placement=placement)
+        except attnzoo.errors.PlanError:
+            continue
+        found.append(placement)
+    return found
+
+
+@pytest.fixture(scope="module", params=sorted(MODELS))
+def model(request):
+    return randomize(MODELS[request.param]())
+
+
+def test_rules_of_rewriting(model):
+    """1 untouched, 2 weights, 3 names and flags, 4 each site once, 5 nesting, in every placement the model has."""
+    before = [array(w).copy() for w in model.weights]
+    nodes = {id(x): len(x._inbound_nodes) for x in leaf_layers(model).values()}
+    config = config_of(model)
+    x = images(model)
+    for placement in placements_of(model):
+        plan = attnzoo.plan(model, "se", placement=placement)
+        new = plan.apply()
+        assert_same_outputs(model, new, x)
+        assert_same_outputs(model, new, x, training=False)
+        old_layers, new_layers = leaf_layers(model), leaf_layers(new)
+        for path, layer in old_layers.items():
+            assert type(new_layers[path]) is type(layer)
+            assert new_layers[path] is not layer
+            assert new_layers[path].trainable == layer.trainable
+            assert new_layers[path].dtype_policy == layer.dtype_policy
+            for a, b in zip(layer.weights, new_layers[path].weights, strict=True):
+                np.testing.assert_array_equal(array(a), array(b))
+                assert a is not b
+        assert sorted(set(new_layers) - set(old_layers)) == sorted(
+            "/".join([*s.path.split("/")[:-1], s.name]) for s in plan
+        )
+        assert type(new) is type(model)
+        assert new.name == model.name
+        assert getattr(new, "output_names", None) == getattr(model, "output_names", None)
+        assert [t.name for t in new.inputs] == [t.name for t in model.inputs]
+        assert [tuple(t.shape) for t in new.outputs] == [tuple(t.shape) for t in model.outputs]
+        if not isinstance(model, keras.Sequential):
+            keras.tree.assert_same_structure(new.output, model.output)
+        assert_same_outputs(model, attnzoo.strip(new), x)
+        assert config_of(attnzoo.strip(new)) == config
+    assert {id(v): len(v._inbound_nodes) for v in leaf_layers(model).values()} == nodes
+    assert config_of(model) == config
+    for a, b in zip(before, model.weights, strict=True):
+        np.testing.assert_array_equal(a, array(b))
+
+
+def test_saved_models_reload_equal(model, tmp_path):
+    x = images(model)
+    new = attnzoo.augment(model, "cbam", placement=placements_of(model)[-1])
+    new.save(tmp_path / "model.keras")
+    reloaded = (
+        attnzoo.load_model(tmp_path / "model.keras")
+        if model.name != "mine"
+        else keras.models.load_model(tmp_path / "model.keras", compile=False)
+    )
+    assert_same_outputs(model, reloaded, x)
+    assert_same_outputs(model, attnzoo.strip(reloaded), x)
+
+
+def test_reload_in_a_fresh_process_after_import(tmp_path):
+    model = small_resnet()
+    x = images(model)
+    new = attnzoo.augment(model, "cbam", stages=[2, 3])
+    new.get_layer("s1b1_out_cbam").alpha.assign(0.5)
+    new.save(tmp_path / "model.keras")
+    np.savez(tmp_path / "data.npz", x=x[0] if isinstance(x, list) else x, y=outputs(new, x)[0])
+    code = (
+        "import sys, numpy as np, attnzoo, keras; d = np.load(sys.argv[2]);"
+        "m = keras.models.load_model(sys.argv[1]);"
+        "y = keras.ops.convert_to_numpy(m(d['x'])); assert (y == d['y']).all(), abs(y - d['y']).max()"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(tmp_path / "model.keras"), str(tmp_path / "data.npz")],
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 0, done.stderr
+
+
+# Composition ---------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("first", [{"stages": [1, 2]}, {"placement": "residual"}, {"placement": "pre"}])
+@pytest.mark.parametrize("second", [{"stages": [2, 3]}, {"placement": "inner"}, {"placement": "residual"}])
+def test_augmentations_compose(first, second):
+    model = small_resnet()
+    x = images(model)
+    once = attnzoo.augment(model, "eca", **first)
+    twice = attnzoo.augment(once, "cbam", **second)
+    assert_same_outputs(model, twice, x)
+    stripped = attnzoo.strip(twice)
+    assert config_of(stripped) == config_of(model)
+    assert_same_outputs(model, stripped, x)
+    blocks = [(b.kind, b.stride) for b in attnzoo.describe(model).blocks]
+    assert [(b.kind, b.stride) for b in attnzoo.describe(twice).blocks] == blocks
+
+
+@pytest.mark.parametrize("where", [{"stages": [2]}, {"placement": "residual", "stages": [2], "blocks": "last"}])
+def test_modules_at_one_site_act_in_the_order_they_were_added(where):
+    model = attnzoo.augment(attnzoo.augment(small_resnet(), "eca", **where), "cbam", **where)
+    cbam = next(x for x in model.layers if x.name.endswith("_cbam"))
+    assert cbam._inbound_nodes[0].input_tensors[0]._keras_history.operation.name.endswith("_eca")
+
+
+def test_the_same_module_twice_at_one_site_gets_a_name_of_its_own():
+    model = attnzoo.augment(attnzoo.augment(small_resnet(), "se", stages=[2]), "se", stages=[2])
+    assert [x.name for x in model.layers if "_se" in x.name] == ["s1b1_out_se", "s1b1_out_se_se"]
+    plan = attnzoo.plan(attnzoo.augment(small_resnet(), "se", stages=[2]), "se", after="s1b1_out")
+    assert plan.sites[0].name == "s1b1_out_se_se"
+
+
+# Layers called several times -----------------------------------------------------------------------------------
+
+
+def test_a_layer_called_twice_gets_one_attention_called_twice():
+    model = attnzoo.augment(shared_layers(), "se", after="features")
+    attention = [x for x in model.layers if x.name == "features_se"]
+    assert len(attention) == 1
+    assert len(attention[0]._inbound_nodes) == 2
+
+
+def test_a_model_called_twice_is_augmented_once():
+    model = shared_model()
+    plan = attnzoo.plan(model, "se", placement="residual")
+    assert len(plan) == 4
+    assert len({s.name for s in plan}) == 4
+    new = plan.apply()
+    backbones = [x for x in new.layers if hasattr(x, "layers")]
+    assert len(backbones) == 1
+
+
+def test_inserted_attention_is_connected_to_the_new_inputs():
+    model = attnzoo.augment(small_resnet(), "se")
+    features = keras.Model(model.input, model.get_layer("s1b1_out_se").output)
+    assert features(images(model)).shape == (2, 16, 16, 16)
+
+
+# Choices of the caller -----------------------------------------------------------------------------------------
+
+
+def test_parallel_adds_a_third_addend():
+    """The article's example: add([x, residual, cbam(residual)])."""
+    inputs = keras.Input((16, 16, 8))
+    residual = layers.BatchNormalization(name="residual")(layers.Conv2D(8, 3, padding="same")(inputs))
+    model = randomize(keras.Model(inputs, layers.add([inputs, residual])))
+    new = attnzoo.augment(model, "cbam", placement="parallel", init="paper")
+    module = next(x for x in new.layers if x.name == "residual_cbam")
+    x = images(model)
+    r = keras.Model(model.input, model.get_layer("residual").output)(x)
+    alone = attnzoo.layers.CBAM()
+    alone.build(r.shape)
+    for a, b in zip(alone.weights, module.weights, strict=True):
+        a.assign(b)
+    data = x[0] if isinstance(x, list) else x
+    np.testing.assert_allclose(outputs(new, x)[0], array(data + r + alone(r)), rtol=1e-5, atol=1e-5)
+
+
+def test_paper_start_changes_the_output():
+    model = small_resnet()
+    x = images(model)
+    new = attnzoo.augment(model, "se", init="paper")
+    assert np.abs(outputs(model, x)[0] - outputs(new, x)[0]).max() > 1e-4
+    assert not any(x.alpha is not None for x in new.layers if isinstance(x, attnzoo.layers.Attention))
+
+
+def test_share_weights_trains_both():
+    model = small_resnet()
+    new = attnzoo.augment(model, "se", share_weights=True)
+    assert new.get_layer("stem_conv") is model.get_layer("stem_conv")
+    x = images(model)
+    new.get_layer("logits").bias.assign([1.0, 2.0, 3.0, 4.0])
+    assert_same_outputs(model, new, x)
+
+
+def test_a_layer_class_of_the_users_own():
+    @keras.saving.register_keras_serializable(package="tests")
+    class Double(layers.Layer):
+        def __init__(self, factor=2.0, **kwargs):
+            super().__init__(**kwargs)
+            self.factor = factor
+
+        def call(self, x):
+            return x * self.factor
+
+        def compute_output_shape(self, shape):
+            return shape
+
+        def get_config(self):
+            return {**super().get_config(), "factor": self.factor}
+
+    model = small_resnet()
+    x = images(model)
+    assert_same_outputs(model, attnzoo.augment(model, Double, factor=3.0), x)
+    paper = attnzoo.augment(model, Double, factor=3.0, stages=[1], init="paper")
+    assert np.abs(outputs(model, x)[0] - outputs(paper, x)[0]).max() > 0
+    assert config_of(attnzoo.strip(paper)) == config_of(model)
+
+
+def test_a_callable_from_channels_to_layer():
+    model = small_resnet()
+    x = images(model)
+    new = attnzoo.augment(model, lambda c: attnzoo.layers.EfficientChannelAttention(kernel_size=1 if c < 16 else 3))
+    sizes = [v.kernel_size for v in new.layers if isinstance(v, attnzoo.layers.EfficientChannelAttention)]
+    assert sizes == [1, 3, 3]
+    assert_same_outputs(model, new, x)
+    conv = attnzoo.augment(model, lambda c: layers.Conv2D(c, 3, padding="same"), stages=[2])
+    assert_same_outputs(model, conv, x)
+
+
+def test_partly_frozen_models_keep_their_flags_and_new_attention_trains():
+    model = nested()
+    backbone = model.layers[1]
+    backbone.trainable = False
+    new = attnzoo.augment(model, "se", stages=[1, 2])
+    flags = {k: v.trainable for k, v in leaf_layers(model).items()}
+    assert {k: v.trainable for k, v in leaf_layers(new).items() if k in flags} == flags
+    assert len(new.trainable_variables) == len(model.trainable_variables) + 2 * 5
+
+
+def test_compiled_models_stay_compiled_and_the_new_one_is_not():
+    model = small_resnet()
+    model.compile("adam", "mse")
+    new = attnzoo.augment(model, "se")
+    assert model.compiled
+    assert not new.compiled
+
+
+def test_names_of_outputs_are_kept_when_attention_stands_on_one(tmp_path):
+    inputs = keras.Input((16, 16, 3), name="image")
+    model = keras.Model(inputs, basic_block(conv_bn_relu(inputs, 8), 8, name="a"))
+    new = attnzoo.augment(model, "se")
+    assert new.output_names == model.output_names == ["a_out"]
+    new.save(tmp_path / "m.keras")
+    assert attnzoo.load_model(tmp_path / "m.keras").output_names == ["a_out"]
+
+
+# Precision -----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("policy", ["mixed_float16", "mixed_bfloat16", "float16", "bfloat16"])
+@pytest.mark.parametrize("key", ARTICLE)
+def test_identity_in_half_precision(policy, key):
+    keras.config.set_dtype_policy(policy)
+    try:
+        model = small_resnet()
+    finally:
+        keras.config.set_dtype_policy("float32")
+    new = attnzoo.augment(model, key, placement="residual")
+    assert all(x.dtype_policy.name == policy for x in new.layers if isinstance(x, attnzoo.layers.Attention))
+    assert_same_outputs(model, new)
+
+
+@pytest.mark.parametrize("key", ARTICLE)
+def test_identity_compiled(key):
+    model = small_resnet()
+    x = images(model)
+    new = attnzoo.augment(model, key, placement="residual")
+    np.testing.assert_allclose(model.predict(x, verbose=0), new.predict(x, verbose=0), rtol=1e-6, atol=1e-6)
+
+
+OPTIONS = {"se": {"ratio": 2}, "eca": {}, "cbam": {"ratio": 2}}
+
+
+@pytest.mark.parametrize("key", ARTICLE)
+@pytest.mark.parametrize("placement", ["stage", "residual", "parallel", "inner", "pre", "shortcut", "post"])
+def test_every_parameter_learns_within_two_steps(key, placement):
+    """One module a model: the signal of a whole untrained network would drown in float32."""
+    inputs = keras.Input((16, 16, 3))
+    x = layers.Conv2D(16, 3, strides=4, padding="same")(inputs)
+    model = keras.Model(inputs, layers.Dense(4)(layers.GlobalAveragePooling2D()(basic_block(x, 16))))
+    model = attnzoo.augment(model, key, placement=placement, **OPTIONS[key])
+    x, y = np.random.default_rng(0).normal(size=(8, 16, 16, 3)).astype("float32"), np.arange(8) % 4
+    weights = [w for v in model.layers if isinstance(v, attnzoo.layers.Attention) for w in v.trainable_weights]
+    before = [array(w).copy() for w in weights]
+    loss = keras.losses.SparseCategoricalCrossentropy(from_logits=True)
+    model.compile(keras.optimizers.SGD(1.0), loss, jit_compile=False)
+    model.train_on_batch(x, y)
+    model.train_on_batch(x, y)
+    still = [w.path for w, b in zip(weights, before, strict=True) if (array(w) == b).all()]
+    assert not still
+
+
+# What cannot be handled ----------------------------------------------------------------------------------------
+
+
+def test_lambda_layers_are_refused_by_name():
+    inputs = keras.Input((16, 16, 3))
+    x = layers.Lambda(lambda t: t * 2, name="twice", output_shape=lambda s: s)(conv_bn_relu(inputs, 4))
+    model = keras.Model(inputs, basic_block(x, 4))
+    with pytest.raises(
+        RewriteError, match=r"^layer 'twice' \(Lambda\) cannot be made again from its config: .*share_weights=True\.$"
+    ):
+        attnzoo.augment(model, "se")
+    assert_same_outputs(model, attnzoo.augment(model, "se", share_weights=True))
+
+
+def test_attention_that_changes_the_shape_is_refused():
+    with pytest.raises(
+        attnzoo.errors.AttnzooError, match=r"makes \(None, 32, 32, 3\) of \(None, 32, 32, 8\); attention must"
+    ):
+        attnzoo.augment(small_resnet(), lambda c: layers.Conv2D(3, 1, name="bad"))
+
+
+def test_layers_without_a_config_are_refused_by_name():
+    class NoConfig(layers.Layer):
+        def __init__(self, value):
+            super().__init__(name="mystery")
+            self.value = value
+
+        def call(self, x):
+            return x + self.value
+
+    inputs = keras.Input((16, 16, 3))
+    model = keras.Model(inputs, basic_block(NoConfig(1.0)(conv_bn_relu(inputs, 4)), 4))
+    with pytest.raises(RewriteError, match=r"^layer 'mystery' \(NoConfig\) cannot be made again from its config: "):
+        attnzoo.augment(model, "se")
+
+
+def test_models_that_cannot_be_made_from_tensors_become_plain_with_a_warning():
+    class Fixed(keras.Model):
+        def __init__(self, width):
+            inputs = keras.Input((16, 16, 3))
+            super().__init__(inputs, basic_block(conv_bn_relu(inputs, width), width))
+
+    model = Fixed(4)
+    with pytest.warns(
+        UserWarning, match="is a Fixed, which cannot be made from tensors; the result is a plain keras.Model"
+    ):
+        new = attnzoo.augment(model, "se")
+    assert_same_outputs(model, new)
+
+
+def test_no_warnings_in_the_ordinary_case():
+    model = small_resnet()
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        attnzoo.augment(model, "cbam", placement="residual")

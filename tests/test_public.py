@@ -1,0 +1,58 @@
+"""The public surface: names, import cost, and that each name is documented."""
+
+import importlib
+import inspect
+import subprocess
+import sys
+
+import pytest
+
+import attnzoo
+
+
+def test_all_is_complete():
+    assert sorted(attnzoo.__all__) == attnzoo.__all__ == sorted(attnzoo._HOME)
+    for name in attnzoo.__all__:
+        assert getattr(attnzoo, name) is not None
+
+
+def test_unknown_names_are_attribute_errors():
+    with pytest.raises(AttributeError, match=r"^module 'attnzoo' has no attribute 'augmnt'$"):
+        attnzoo.augmnt  # noqa: B018
+
+
+def test_public_functions_say_what_they_raise():
+    for name in attnzoo.__all__:
+        thing = getattr(attnzoo, name)
+        if inspect.isfunction(thing) and not name.startswith("list_"):
+            doc = inspect.getdoc(thing)
+            assert doc, name
+            assert "Raises:" in doc, name
+            assert "Args:" in doc or "arguments of" in doc, name
+
+
+@pytest.mark.parametrize("order", ["import attnzoo, keras", "import keras, attnzoo"])
+def test_layers_register_whichever_is_imported_first(order):
+    code = f"{order}; keras.saving.get_registered_object('attnzoo>CBAM') or exit(1)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
+
+
+def test_import_alone_does_not_import_keras():
+    code = "import attnzoo, sys; exit('keras' in sys.modules or 'tensorflow' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
+
+
+def test_every_layer_has_a_file_of_its_own_named_after_its_key():
+    from attnzoo.layers._registry import attention_class
+
+    keys = {k for k in attnzoo.list_attentions() if attention_class(k).__module__.startswith("attnzoo.")}
+    for key in keys:
+        assert attention_class(key).__module__ == f"attnzoo.layers.{key}"
+        assert importlib.import_module(f"attnzoo.layers.{key}").__doc__
+
+
+def test_error_tree_in_the_docstring_is_the_tree():
+    errors = attnzoo.errors
+    drawn = [w for line in errors.__doc__.splitlines() for w in line.split() if w.endswith("Error")]
+    defined = [n for n, c in vars(errors).items() if inspect.isclass(c) and issubclass(c, errors.AttnzooError)]
+    assert set(drawn[:5]) == set(defined)
