@@ -124,7 +124,7 @@ def _stages(graph: Graph, blocks: list[FoundBlock], ends: dict[int, Value]) -> t
         members = [b for b in blocks if level(b.merge) == depth]
         built = tuple(b.freeze(i, graph) for i, b in enumerate(members))
         end = ends[depth]
-        stages.append(Stage(index, 2**depth, graph.split_shape(end)[0], end.name, built, end))
+        stages.append(Stage(index, 2**depth, graph.split_shape(end)[0], end.host, built, end))
     return tuple(stages)
 
 

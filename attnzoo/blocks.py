@@ -139,8 +139,8 @@ class FoundBlock:
         return Block(
             index=index,
             kind=self.kind,
-            input=self.entry.name,
-            output=self.end.name,
+            input=self.entry.host,
+            output=self.end.host,
             channels=graph.split_shape(self.merge)[0],
             stride=2 ** level(self.merge),
             gated=any(merge_kind(v.call, graph) == "gate" for v in self.inside if v.call),

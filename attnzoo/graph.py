@@ -51,6 +51,11 @@ class Value:
         return self.call.op.name if self.call else self.tensor.name
 
     @property
+    def host(self) -> str:
+        """The same, but for inserted attention the name of the layer it stands behind."""
+        return str(self.call.op.site) if self.call and self.call.inserted else self.name
+
+    @property
     def shape(self) -> tuple[int | None, ...]:
         return tuple(self.tensor.shape)
 

@@ -1,4 +1,4 @@
-"""The layers against the article's functions, written with Keras layers as it writes them: same weights, same output."""
+"""The layers against the article's functions, built with Keras layers as it builds them: same weights, same output."""
 
 import math
 

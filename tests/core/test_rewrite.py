@@ -231,6 +231,7 @@ def test_augmentations_compose(first, second):
     assert_same_outputs(model, stripped, x)
     blocks = [(b.kind, b.stride) for b in attnzoo.describe(model).blocks]
     assert [(b.kind, b.stride) for b in attnzoo.describe(twice).blocks] == blocks
+    assert attnzoo.describe(twice).to_dict() == attnzoo.describe(model).to_dict()
 
 
 @pytest.mark.parametrize("where", [{"stages": [2]}, {"placement": "residual", "stages": [2], "blocks": "last"}])
@@ -242,9 +243,10 @@ def test_modules_at_one_site_act_in_the_order_they_were_added(where):
 
 def test_the_same_module_twice_at_one_site_gets_a_name_of_its_own():
     model = attnzoo.augment(attnzoo.augment(small_resnet(), "se", stages=[2]), "se", stages=[2])
-    assert [x.name for x in model.layers if "_se" in x.name] == ["s1b1_out_se", "s1b1_out_se_se"]
+    assert [x.name for x in model.layers if "_se" in x.name] == ["s1b1_out_se", "s1b1_out_se_2"]
     plan = attnzoo.plan(attnzoo.augment(small_resnet(), "se", stages=[2]), "se", after="s1b1_out")
-    assert plan.sites[0].name == "s1b1_out_se_se"
+    assert plan.sites[0].name == "s1b1_out_se_2"
+    assert plan.notes == ("attention is there already behind s1b1_out; the new module is applied after it.",)
 
 
 # Layers called several times -----------------------------------------------------------------------------------
