@@ -11,6 +11,7 @@ import keras
 
 from attnzoo.anatomy import Anatomy, describe
 from attnzoo.errors import PlanError, listing
+from attnzoo.fitting import Refused, chosen, refusal
 from attnzoo.maker import AttentionLike, Maker, costs
 from attnzoo.placement import Choice, LeftOut, Spot, choose, host_policy
 from attnzoo.rewrite import Insertion, rebuild
@@ -170,9 +171,8 @@ def plan(
     maker = Maker.of(attention, init, options)
     choice = choose(anatomy, stages=stages, blocks=blocks, placement=placement, after=after)
     sites = _sites(anatomy, choice, maker)
-    return Plan(
-        model.name, tuple(sites), tuple(choice.left_out), tuple(_notes(anatomy, sites)), model, bool(share_weights)
-    )
+    notes = tuple(_notes(anatomy, sites, maker))
+    return Plan(model.name, tuple(sites), tuple(choice.left_out), notes, model, bool(share_weights))
 
 
 def augment(
@@ -222,35 +222,35 @@ def _sites(anatomy: Anatomy, choice: Choice, maker: Maker) -> list[Site]:
     taken = {c.op.name for c in [*graph.calls, *graph.containers]}
     taken.update(v.name for v in graph.inputs)
     sites: list[Site] = []
-    problems: list[str] = []
+    problems: list[Refused] = []
     cost_of = functools.cache(functools.partial(costs, maker, graph.data_format))
     for spot in _distinct(choice.spots):
         channels, height, width = graph.split_shape(spot.value)
         if channels is None:
-            problems.append(f"'{spot.value.name}': its number of channels is not known")
+            problems.append((spot.value.host, (height, width, None), "its number of channels is not known"))
             continue
         reason = maker.cls.check_site(channels, height, width, maker.config) if maker.cls else None
         if reason:
-            problems.append(f"'{spot.value.name}' ({height} x {width} x {channels}): {reason}")
+            problems.append((spot.value.host, (height, width, channels), reason))
             continue
         policy = host_policy(spot, graph)
-        name = _free_name(f"{spot.value.name}_{maker.key}", taken)
+        name = _free_name(f"{spot.value.host}_{maker.key}", taken)
         parallel = spot.placement == "parallel"
         make = functools.partial(
             maker.layer,
             channels,
             name=name,
             dtype=policy,
-            site=spot.value.name,
+            site=spot.value.host,
             parallel=parallel,
             data_format=graph.data_format,
         )
         parameters, macs = cost_of(channels, height, width, parallel)
-        path = "/".join((*spot.value.call.path, spot.value.name)) if spot.value.call else spot.value.name
+        path = "/".join((*spot.value.call.path, spot.value.host)) if spot.value.call else spot.value.host
         sites.append(
             Site(
                 name,
-                spot.value.name,
+                spot.value.host,
                 path,
                 spot.stage,
                 spot.block,
@@ -265,8 +265,7 @@ def _sites(anatomy: Anatomy, choice: Choice, maker: Maker) -> list[Site]:
             )
         )
     if problems:
-        more = f" ({len(problems) - 1} more sites fail)" if len(problems) > 1 else ""
-        raise PlanError(f"attention '{maker.key}' cannot go behind {problems[0]}{more}.")
+        raise PlanError(refusal(maker, problems, len(problems) + len(sites)))
     return sites
 
 
@@ -306,7 +305,7 @@ def _free_name(name: str, taken: set[str]) -> str:
     return free
 
 
-def _notes(anatomy: Anatomy, sites: list[Site]) -> Iterator[str]:
+def _notes(anatomy: Anatomy, sites: list[Site], maker: Maker) -> Iterator[str]:
     if anatomy.gated:
         gated = sum(b.gated for b in anatomy.blocks)
         count = len(anatomy.blocks)
@@ -315,3 +314,6 @@ def _notes(anatomy: Anatomy, sites: list[Site]) -> Iterator[str]:
     earlier = sorted({c.op.site for c in anatomy.graph.calls if c.inserted} & hosts)
     if earlier:
         yield f"attention is there already behind {listing(earlier, 4)}; the new module is applied after it."
+    automatic = chosen(maker, (s.shape[-1] for s in sites))
+    if automatic:
+        yield automatic

@@ -30,14 +30,13 @@ def run(args: argparse.Namespace) -> int:
 
 
 def _attentions() -> list[dict[str, Any]]:
-    from attnzoo.layers._registry import attention_class, list_attentions, options_of
+    from attnzoo.layers import zoo_table
+    from attnzoo.layers._registry import attention_class, options_of
 
-    found = []
-    for key in list_attentions():
-        cls = attention_class(key)
-        options = {name: _plain(p.default) for name, p in options_of(cls).items()}
-        found.append({"key": key, "title": cls.title, "paper": cls.paper, "year": cls.year, "options": options})
-    return found
+    rows = zoo_table()
+    for row in rows:
+        row["options"] = {name: _plain(p.default) for name, p in options_of(attention_class(row["key"])).items()}
+    return rows
 
 
 def _plain(value: Any) -> Any:
@@ -45,11 +44,21 @@ def _plain(value: Any) -> Any:
 
 
 def _attention_table(rows: list[dict[str, Any]]) -> str:
+    from attnzoo.layers._table import CHANNELS, HEIGHT, WIDTH
     from attnzoo.tables import table
 
-    head = ("key", "module", "paper", "options")
-    options = [" ".join(f"{n}={v}" for n, v in row["options"].items()) for row in rows]
-    return table([head, *((r["key"], r["title"], r["paper"], o) for r, o in zip(rows, options, strict=True))])
+    def text(value: Any) -> str:
+        return "-" if value is None else f"{value:,}"
+
+    head = ("key", "class", "paper", "year", "kind", "parameters", "MACs", "identity", "checked against")
+    cells = [
+        (r["key"], r["class"], r["paper"], str(r["year"] or "-"), r["kind"], text(r["parameters"]), text(r["macs"]))
+        for r in rows
+    ]
+    whole = table([head, *((*c, r["identity"], r["checked_against"]) for c, r in zip(cells, rows, strict=True))])
+    options = [(r["key"], " ".join(f"{n}={v}" for n, v in r["options"].items())) for r in rows]
+    note = f"Parameters and MACs on a {HEIGHT} x {WIDTH} x {CHANNELS} map, without alpha."
+    return f"{whole}\n\n{note}\n\n{table([('key', 'options'), *options])}"
 
 
 def _backbones() -> list[str]:

@@ -2,6 +2,7 @@
 
 from attnzoo.layers._base import Attention
 from attnzoo.layers._registry import list_attentions, register_attention
+from attnzoo.layers._table import zoo_table
 from attnzoo.layers.bam import BAM
 from attnzoo.layers.cbam import CBAM
 from attnzoo.layers.channel import ChannelAttention
@@ -51,4 +52,5 @@ __all__ = [
     "TripletAttention",
     "list_attentions",
     "register_attention",
+    "zoo_table",
 ]

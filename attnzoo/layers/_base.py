@@ -98,6 +98,10 @@ class Attention(keras.layers.Layer):
         """Returns the factor g of a gate, broadcastable against x, in `gate_dtype`."""
         raise NotImplementedError
 
+    def spread(self, g: Any) -> Any:
+        """Widens the blended factor so that it broadcasts against x, for gates that several channels share."""
+        return g
+
     def context(self, x: Any, training: bool | None = None) -> Any:
         """Returns the addend c of a context module, broadcastable against x and of its dtype."""
         raise NotImplementedError
@@ -136,7 +140,7 @@ class Attention(keras.layers.Layer):
     def call(self, x: Any, training: bool | None = None) -> Any:
         if self.kind == "gate":
             g = self.gate(x, training=training)
-            return x * ops.cast(self._blend(*(g if isinstance(g, tuple) else (g,))), x.dtype)
+            return x * ops.cast(self.spread(self._blend(*(g if isinstance(g, tuple) else (g,)))), x.dtype)
         c = self.context(x, training=training)
         if self.parallel:
             c = x + c
@@ -168,9 +172,7 @@ class Attention(keras.layers.Layer):
         # An initializer draws the same numbers each time it is called: two kernels of one shape would be equal.
         if isinstance(initializer, keras.initializers.Initializer):
             initializer = initializer.clone()
-        return self.add_weight(
-            name=name, shape=shape, initializer=initializer, dtype=self.gate_dtype, autocast=False
-        )
+        return self.add_weight(name=name, shape=shape, initializer=initializer, dtype=self.gate_dtype, autocast=False)
 
     def batch_norm(self, name: str, shape: tuple[int | None, ...], epsilon: float = 1e-5, **kwargs: Any) -> Any:
         """Builds a batch normalisation over the last axis that computes in `gate_dtype`."""

@@ -112,6 +112,12 @@ def from_channels_last(x: Any, data_format: str) -> Any:
     return x if data_format == "channels_last" else ops.transpose(x, (0, 3, 1, 2))
 
 
+def softmax(z: Any) -> Any:
+    """Softmax over the last axis."""
+    # Keras warns of one over a single value, which is what a group of one channel or a map of one position has.
+    return ops.softmax(z) if z.shape[-1] != 1 else ops.ones_like(ops.convert_to_tensor(z))
+
+
 def project(x: Any, kernel: Any, bias: Any, data_format: str) -> Any:
     """1x1 convolution of a map with kernel (in, out) and bias (out) or None; the result is channels_last."""
     x = ops.cast(x, kernel.dtype)

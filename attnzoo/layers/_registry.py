@@ -64,6 +64,14 @@ def attention_class(key: str) -> type[Attention]:
     return _REGISTRY[key]
 
 
+def identity_recipe(cls: type[Attention]) -> str:
+    """Says by which formula `init="identity"` makes the module return its input; alpha starts at zero."""
+    layer = cls(init="identity")
+    if not layer.needs_alpha:
+        return "as published"
+    return "x * (1 + alpha * (g - 1))" if layer.kind == "gate" else "x + alpha * c"
+
+
 RESERVED = ("init", "parallel", "data_format", "site", "name", "dtype", "trainable")
 """Constructor arguments that `augment` sets itself."""
 

@@ -1,8 +1,9 @@
 """Bottleneck Attention Module.
 
-Differences between sources, each an option: the paper adds the two branches, the authors' released code multiplies
-them (`combine="product"`). The paper's equations end each branch in a batch normalisation; the released code, and so
-this file, normalises the hidden layers instead and leaves the last ones bare.
+Differences between sources, each an option: the paper adds the two branches, the authors' released code multiplies them
+(`combine="product"`). The paper's equations end each branch in a batch normalisation; the released code, and so this
+file, normalises the hidden layers instead and leaves the last ones bare. Default: the sum, the paper's equation; the
+normalisations of the released code.
 """
 
 from __future__ import annotations
@@ -44,6 +45,7 @@ class BAM(Attention):
     title = "Bottleneck Attention Module"
     paper = "arXiv:1807.06514"
     year = 2018
+    checked_against = "authors' code (Jongchan/attention-module 459efad); NumPy from the paper"
     cancelled = ("bias_1", "reduce_bias", "conv_bias")
 
     def __init__(

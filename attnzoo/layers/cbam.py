@@ -1,8 +1,9 @@
 """Convolutional Block Attention Module.
 
 Differences between sources, each an option: the paper uses ratio 16; the authors' code has MLP biases, a batch
-normalisation in the spatial gate and the channel order [max, mean]; timm has no biases, the normalisation and
-[mean, max].
+normalisation in the spatial gate and the channel order [max, mean]; timm has no biases, the normalisation and [mean,
+max]. Default: the paper's equations, which have no normalisation: the one of the code starts as a constant gate of one
+half. Biases and ratio 8 as in most Keras code.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from attnzoo.layers._base import Attention
+from attnzoo.layers._base import TIMM, Attention
 from attnzoo.layers._registry import register_attention
 from attnzoo.layers.channel import ChannelAttention
 from attnzoo.layers.spatial import SpatialAttention
@@ -40,6 +41,7 @@ class CBAM(Attention):
     title = "Convolutional Block Attention Module"
     paper = "arXiv:1807.06521"
     year = 2018
+    checked_against = f"{TIMM} CbamModule; authors' code (Jongchan/attention-module 459efad); NumPy from the paper"
 
     def __init__(
         self,

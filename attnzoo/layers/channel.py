@@ -1,4 +1,8 @@
-"""The channel half of CBAM, on its own."""
+"""The channel half of CBAM, on its own.
+
+Differences between sources, each an option: ratio 16 in the paper; biases in the authors' code, none in timm
+(`use_bias=False`). Default: that of `cbam`, whose half it is.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +11,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from attnzoo.layers._base import Attention
+from attnzoo.layers._base import TIMM, Attention
 from attnzoo.layers._functional import dense, global_max, global_mean
 from attnzoo.layers._registry import register_attention
 
@@ -32,6 +36,7 @@ class ChannelAttention(Attention):
     title = "CBAM channel gate"
     paper = "arXiv:1807.06521"
     year = 2018
+    checked_against = f"{TIMM} ChannelAttn; NumPy from the paper"
 
     def __init__(self, ratio: int = 8, use_bias: bool = True, kernel_initializer: Any = "he_normal", **kwargs: Any):
         super().__init__(**kwargs)

@@ -1,7 +1,8 @@
 """Coordinate Attention.
 
 Differences between sources, each an option: the authors' code has biases in all three convolutions, timm in none
-(`use_bias=False`), and timm sets the hidden width to C/24 rounded to a multiple of 8 (give `hidden`).
+(`use_bias=False`), and timm sets the hidden width to C/24 rounded to a multiple of 8 (give `hidden`). Default: the
+authors' code, which the paper's numbers come from and whose weights fit.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from attnzoo.layers._base import Attention
+from attnzoo.layers._base import TIMM, Attention
 from attnzoo.layers._functional import dense, strip_factors, strip_means
 from attnzoo.layers._registry import register_attention
 
@@ -40,6 +41,7 @@ class CoordinateAttention(Attention):
     title = "Coordinate Attention"
     paper = "arXiv:2103.02907"
     year = 2021
+    checked_against = f"{TIMM} CoordAttn; authors' code (houqb/CoordAttention 7619bea); NumPy from the paper"
     cancelled = ("bias_1",)
 
     def __init__(

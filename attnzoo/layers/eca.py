@@ -1,8 +1,9 @@
 """Efficient Channel Attention.
 
-Differences between sources: the official repository does not apply its paper's formula (its ResNet50 checkpoint has
-kernel sizes 3, 5, 5, 7 by stage: give `kernel_size`); timm never goes below 3 (`min_kernel_size=3`) and has a variant
-whose channels wrap around (`padding="circular"`, "ceca").
+Differences between sources, each an option: the official repository does not apply its paper's formula (its ResNet50
+checkpoint has kernel sizes 3, 5, 5, 7 by stage: give `kernel_size`); timm never goes below 3 (`min_kernel_size=3`) and
+has a variant whose channels wrap around (`padding="circular"`, "ceca"). Default: the paper's formula with zeros at the
+ends, which is what the paper describes.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ import keras
 from keras import ops
 
 from attnzoo.errors import AttnzooError
-from attnzoo.layers._base import Attention
+from attnzoo.layers._base import TIMM, Attention
 from attnzoo.layers._functional import global_mean
 from attnzoo.layers._registry import register_attention
 
@@ -41,6 +42,7 @@ class EfficientChannelAttention(Attention):
     title = "Efficient Channel Attention"
     paper = "arXiv:1910.03151"
     year = 2020
+    checked_against = f"{TIMM} EcaModule, CecaModule; authors' code (BangguWu/ECANet b332f6b); NumPy from the paper"
 
     def __init__(
         self,
@@ -71,6 +73,9 @@ class EfficientChannelAttention(Attention):
             return self.kernel_size
         k = int(abs((math.log2(channels) + self.b) / self.gamma))
         return max(k if k % 2 else k + 1, self.min_kernel_size)
+
+    def automatic(self, channels: int) -> str | None:
+        return None if self.kernel_size else f"kernel_size={self.size_for(channels)}"
 
     def build_weights(self, channels: int, height: int | None, width: int | None) -> None:
         self.kernel = self.weight("kernel", (self.size_for(channels), 1, 1), self.kernel_initializer)

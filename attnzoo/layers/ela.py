@@ -3,7 +3,8 @@
 Differences between sources, each an option: the authors released no code. The paper's ELA-B is the default; its other
 sizes are ELA-T (`kernel_size=5, norm_groups=32`), ELA-S (`kernel_size=5, group_width=8`) and ELA-L (`group_width=8`).
 One convolution and normalisation serves both directions in the common reimplementations and here; timm has one each,
-normalises over all channels and adds a SiLU (`shared=False, norm_groups=1, activation="silu"`).
+normalises over all channels and adds a SiLU (`shared=False, norm_groups=1, activation="silu"`). Default: the paper's
+ELA-B with shared strips, as common reimplementations have it.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from attnzoo.layers._base import Attention
+from attnzoo.layers._base import TIMM, Attention
 from attnzoo.layers._functional import group_norm, largest_divisor, misfit, strip_factors, strip_means
 from attnzoo.layers._registry import register_attention
 
@@ -43,6 +44,7 @@ class EfficientLocalAttention(Attention):
     title = "Efficient Local Attention"
     paper = "arXiv:2403.01123"
     year = 2024
+    checked_against = f"{TIMM} EfficientLocalAttn; NumPy from the paper"
 
     def __init__(
         self,
@@ -68,6 +70,13 @@ class EfficientLocalAttention(Attention):
             "group_width", options.get("group_width"), channels
         )
 
+    def norm_groups_for(self, channels: int) -> int:
+        """Returns the groups of the normalisation for a number of channels."""
+        return self.norm_groups or largest_divisor(channels, 16)
+
+    def automatic(self, channels: int) -> str | None:
+        return None if self.norm_groups else f"norm_groups={self.norm_groups_for(channels)}"
+
     def build_weights(self, channels: int, height: int | None, width: int | None) -> None:
         self.strips = []
         for side in ("",) if self.shared else ("_h", "_w"):
@@ -84,7 +93,7 @@ class EfficientLocalAttention(Attention):
     def _strip(self, z: Any, side: int) -> Any:
         kernel, gamma, beta = self.strips[side]
         channels = z.shape[-1]
-        z = group_norm(self._conv(z, kernel), self.norm_groups or largest_divisor(channels, 16), gamma, beta)
+        z = group_norm(self._conv(z, kernel), self.norm_groups_for(channels), gamma, beta)
         return ops.sigmoid(ops.silu(z) if self.activation == "silu" else z)
 
     def _conv(self, z: Any, kernel: Any) -> Any:

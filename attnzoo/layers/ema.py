@@ -1,7 +1,8 @@
 """Efficient Multi-scale Attention.
 
 Differences between sources, each an option: none; paper and authors' code agree on 32 groups, which the code requires
-to divide the channels. Here the default is 32 or, where that does not divide them, the largest divisor below.
+to divide the channels. Here the default is 32 or, where that does not divide them, the largest divisor below. Default:
+32 groups, as published.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from attnzoo.layers._functional import (
     group_sum,
     largest_divisor,
     misfit,
+    softmax,
     strip_factors,
     strip_means,
 )
@@ -52,6 +54,7 @@ class EfficientMultiScaleAttention(Attention):
     title = "Efficient Multi-scale Attention"
     paper = "arXiv:2305.13563"
     year = 2023
+    checked_against = "authors' code (YOLOonMe/EMA-attention-module afc37ec); NumPy from the paper"
 
     def __init__(self, groups: int | None = None, kernel_initializer: Any = "he_normal", **kwargs: Any):
         super().__init__(**kwargs)
@@ -66,6 +69,9 @@ class EfficientMultiScaleAttention(Attention):
         """Returns the number of groups for a number of channels."""
         return self.groups or largest_divisor(channels, 32)
 
+    def automatic(self, channels: int) -> str | None:
+        return None if self.groups else f"groups={self.groups_for(channels)}"
+
     def build_weights(self, channels: int, height: int | None, width: int | None) -> None:
         depth = channels // self.groups_for(channels)
         self.kernel_1 = self.weight("kernel_1", (depth, depth), self.kernel_initializer)
@@ -78,13 +84,13 @@ class EfficientMultiScaleAttention(Attention):
     def gate(self, x: Any, training: bool | None = None) -> Any:
         x = as_channels_last(ops.cast(x, self.gate_dtype), self.data_format)
         channels = x.shape[-1]
-        groups, depth = self.groups_for(channels), self.gamma.shape[0]
+        groups = self.groups_for(channels)
         rows, columns = strip_means(x, "channels_last", self.gate_dtype)
         a, b = strip_factors(self._strip(rows, groups), self._strip(columns, groups), "channels_last")
         v = x * a * b
         mean = ops.mean(v, axis=(1, 2), keepdims=True)
         variance = ops.mean(ops.square(v - mean), axis=(1, 2), keepdims=True)
-        p1, p2 = _softmax(self.beta), _softmax(self._mean_of_x2(x, columns, groups))
+        p1, p2 = softmax(self.beta), softmax(self._mean_of_x2(x, columns, groups))
         scale = ops.tile(self.gamma, (groups,)) * ops.rsqrt(variance + 1e-5)
         scale = ops.reshape(p2, (-1, 1, 1, channels)) * scale
         kernel = ops.tile(ops.matmul(self.kernel_3, p1[:, None]), (1, 1, groups, 1))
@@ -92,8 +98,10 @@ class EfficientMultiScaleAttention(Attention):
         z = group_sum(p1_x2 + v * scale, groups, "channels_last")
         offset = ops.sum(p1 * self.bias_3) + ops.matmul(p2, self.beta)[:, None, None, :]
         z = z + offset - group_sum(mean * scale, groups, "channels_last")
-        g = from_channels_last(ops.sigmoid(z), self.data_format)
-        return ops.repeat(g, depth, axis=self.channel_axis)
+        return from_channels_last(ops.sigmoid(z), self.data_format)
+
+    def spread(self, g: Any) -> Any:
+        return ops.repeat(g, self.gamma.shape[0], axis=self.channel_axis)
 
     def _strip(self, z: Any, groups: int) -> Any:
         batch, length, channels = ops.shape(z)
@@ -119,8 +127,3 @@ class EfficientMultiScaleAttention(Attention):
         config = super().get_config()
         config.update(groups=self.groups, kernel_initializer=keras.initializers.serialize(self.kernel_initializer))
         return config
-
-
-def _softmax(z: Any) -> Any:
-    # Keras warns of a softmax over one channel; here it is what the paper says of groups of one.
-    return ops.softmax(z) if z.shape[-1] > 1 else ops.ones_like(ops.convert_to_tensor(z))

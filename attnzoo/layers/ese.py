@@ -1,7 +1,8 @@
 """Effective Squeeze-Excitation.
 
 Differences between sources, each an option: none in the module; paper, authors' code and timm agree on one layer with
-bias and a hard sigmoid. timm lets the gate be any other: `gate="sigmoid"` is the one seen in practice.
+bias and a hard sigmoid. timm lets the gate be any other: `gate="sigmoid"` is the one seen in practice. Default: the
+hard sigmoid, on which all three agree.
 """
 
 from __future__ import annotations
@@ -10,7 +11,7 @@ from typing import Any
 
 import keras
 
-from attnzoo.layers._base import Attention
+from attnzoo.layers._base import TIMM, Attention
 from attnzoo.layers._functional import dense, global_mean
 from attnzoo.layers._registry import register_attention
 from attnzoo.layers.se import GATES
@@ -36,6 +37,9 @@ class EffectiveSqueezeExcite(Attention):
     title = "Effective Squeeze-Excitation"
     paper = "arXiv:1911.06667"
     year = 2020
+    checked_against = (
+        f"{TIMM} EffectiveSEModule; authors' code (youngwanLEE/vovnet-detectron2 b81c813); NumPy from the paper"
+    )
 
     def __init__(self, gate: str = "hard_sigmoid", kernel_initializer: Any = "he_normal", **kwargs: Any):
         super().__init__(**kwargs)

@@ -3,7 +3,8 @@
 Differences between sources, each an option: the paper drops the constants of the cosine transform, the authors' code,
 whose weights this file fits, keeps them. The code fixes the transform's size by the number of channels (56 at 64
 channels, 28, 14, 7 at 512: give `size`) and pools maps of another size to it; the default is the largest multiple of 7
-in the map, the same on ImageNet. Which frequencies, and how many, is left to the user by both.
+in the map, the same on ImageNet. Which frequencies, and how many, is left to the user by both. Default: the authors'
+constants, so that their weights fit; the top 16 frequencies, which is what their models use.
 """
 
 from __future__ import annotations
@@ -51,6 +52,7 @@ class FrequencyChannelAttention(Attention):
     title = "Frequency Channel Attention"
     paper = "arXiv:2012.11879"
     year = 2021
+    checked_against = "authors' code (cfzd/FcaNet aa5fb63); NumPy from the paper"
 
     def __init__(
         self,
@@ -82,12 +84,19 @@ class FrequencyChannelAttention(Attention):
         count = options.get("num_frequencies")
         return misfit("num_frequencies", count, channels, fit=math.gcd(channels, count or 1))
 
+    def frequencies_for(self, channels: int) -> int:
+        """Returns the number of frequencies for a number of channels."""
+        return self.num_frequencies or math.gcd(channels, 16)
+
+    def automatic(self, channels: int) -> str | None:
+        return None if self.num_frequencies else f"num_frequencies={self.frequencies_for(channels)}"
+
     def build_weights(self, channels: int, height: int | None, width: int | None) -> None:
         add_bottleneck(self, channels, max(1, channels // self.ratio), self.kernel_initializer, use_bias=False)
 
     def gate(self, x: Any, training: bool | None = None) -> Any:
         channels = x.shape[self.channel_axis]
-        count = self.num_frequencies or math.gcd(channels, 16)
+        count = self.frequencies_for(channels)
         grid = FREQUENCIES[self.selection].split()[:count]
         height, width = (ops.shape(x)[axis] for axis in self.spatial_axes)
         rows = self._waves(height, [int(pair[0]) for pair in grid])

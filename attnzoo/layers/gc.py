@@ -2,7 +2,8 @@
 
 Differences between sources, each an option: the paper adds the transformed context, ratio 16; timm's `gc` multiplies by
 its sigmoid, ratio 8 (`fusion="scale"`), and normalises with epsilon 1e-6, as does its additive `gca`. The authors' code
-also has a plain mean in place of the attention pooling (`pooling="mean"`).
+also multiplies, from a last projection of zeros and so a gate of one half, and has a plain mean in place of the
+attention pooling (`pooling="mean"`). Default: the paper's sum, which is also the form that starts as an identity.
 """
 
 from __future__ import annotations
@@ -12,8 +13,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from attnzoo.layers._base import Attention
-from attnzoo.layers._functional import dense, global_mean, project
+from attnzoo.layers._base import TIMM, Attention
+from attnzoo.layers._functional import dense, global_mean, project, softmax
 from attnzoo.layers._registry import register_attention
 
 
@@ -45,6 +46,7 @@ class GlobalContext(Attention):
     title = "Global Context"
     paper = "arXiv:1904.11492"
     year = 2019
+    checked_against = f"{TIMM} GlobalContext; authors' code (xvjiarui/GCNet 029db54); NumPy from the paper"
     cancelled = ("bias",)
 
     def __init__(
@@ -93,9 +95,15 @@ class GlobalContext(Attention):
     def _pool(self, x: Any) -> Any:
         if self.pooling == "mean":
             return global_mean(x, self.spatial_axes, self.gate_dtype)
-        layout = "nhwc" if self.data_format == "channels_last" else "nchw"
-        weights = ops.softmax(project(x, self.kernel, self.bias, self.data_format)[..., 0], axis=(1, 2))
-        return ops.einsum(f"nhw,{layout}->nc", weights, ops.cast(x, self.gate_dtype))
+        # Products of matrices, not einsum: Keras' einsum does not trace this one for a batch of unknown size.
+        channels, height, width = self.split_shape(ops.shape(x))
+        x = ops.cast(x, self.gate_dtype)
+        weights = project(x, self.kernel, self.bias, self.data_format)
+        if self.data_format == "channels_last":
+            weights = softmax(ops.reshape(weights, (-1, 1, height * width)))
+            return ops.matmul(weights, ops.reshape(x, (-1, height * width, channels)))[:, 0]
+        weights = softmax(ops.reshape(weights, (-1, height * width)))
+        return ops.matmul(ops.reshape(x, (-1, channels, height * width)), weights[..., None])[..., 0]
 
     def macs(self, channels: int, height: int, width: int) -> int:
         pooling = 2 * channels * height * width if self.pooling == "attention" else 0

@@ -2,7 +2,7 @@
 
 Differences between sources, each an option: the authors' code has an l1 form beside the paper's l2 (`mode="l1"`).
 Theirs may leave out the absolute value after a ReLU, where it changes nothing. Paper and code put it before every
-convolution, with no weight decay on the gating bias.
+convolution, with no weight decay on the gating bias. Default: l2, the paper's equation.
 """
 
 from __future__ import annotations
@@ -38,6 +38,7 @@ class GatedChannelTransformation(Attention):
     title = "Gated Channel Transformation"
     paper = "arXiv:1909.11519"
     year = 2020
+    checked_against = "authors' code (z-x-yang/GCT 68983ed); NumPy from the paper"
     identity_as_published = True
 
     def __init__(self, mode: str = "l2", epsilon: float = 1e-5, **kwargs: Any):

@@ -3,7 +3,9 @@
 Differences between sources, each an option: the paper's three forms are GE-theta-minus (the default), GE-theta
 (`gather="conv"`) and GE-theta-plus (`gather="conv", use_mlp=True`), each over a neighbourhood of `extent` or over the
 whole map. The authors' Caffe release is partial; timm's `ge` is `use_mlp=True`, which over the whole map and with
-`gather="mean"` is Squeeze-and-Excitation.
+`gather="mean"` is Squeeze-and-Excitation. timm pads the convolution over the whole map, whose result is then a map; the
+paper's, and this one, is a single position. Default: the form without weights over the whole map, which goes on maps of
+any size.
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ import keras
 from keras import ops
 
 from attnzoo.errors import AttnzooError
-from attnzoo.layers._base import Attention
+from attnzoo.layers._base import TIMM, Attention
 from attnzoo.layers._functional import add_bottleneck, as_channels_last, bottleneck, from_channels_last, global_mean
 from attnzoo.layers._registry import register_attention
 
@@ -48,6 +50,7 @@ class GatherExcite(Attention):
     title = "Gather-Excite"
     paper = "arXiv:1810.12348"
     year = 2018
+    checked_against = f"{TIMM} GatherExcite; NumPy from the paper"
 
     def __init__(
         self,

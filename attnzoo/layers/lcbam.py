@@ -1,8 +1,8 @@
 """The light variant of CBAM.
 
-Differences between sources, each an option: there is no paper; timm, where the variant comes from, has ratio 16, no
-MLP biases and a batch normalisation in the spatial gate, and so has this file. `ratio=8, use_bias=True, use_bn=False`
-makes it the light twin of this package's `cbam`.
+Differences between sources, each an option: there is no paper; timm, where the variant comes from, has ratio 16, no MLP
+biases and a batch normalisation in the spatial gate, and so has this file. `ratio=8, use_bias=True, use_bn=False` makes
+it the light twin of this package's `cbam`. Default: timm's, the only source.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Any
 import keras
 from keras import ops
 
-from attnzoo.layers._base import Attention
+from attnzoo.layers._base import TIMM, Attention
 from attnzoo.layers._functional import add_bottleneck, bottleneck, conv_to_one, from_channels_last
 from attnzoo.layers._registry import register_attention
 
@@ -42,6 +42,7 @@ class LightCBAM(Attention):
     title = "Light CBAM"
     paper = "arXiv:1807.06521"
     year = 2020
+    checked_against = f"{TIMM} LightCbamModule; NumPy from the paper"
 
     def __init__(
         self,

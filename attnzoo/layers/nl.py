@@ -3,7 +3,8 @@
 Differences between sources, each an option: the paper does not scale the logits; its authors' later code divides by the
 root of the inner width (`scale="hidden"`), timm by that of the channels (`scale="channels"`), with ratio 8 and widths
 rounded to multiples of 8 (give `hidden`). Paper: pooling behind key and value (`subsample=2`); the authors' code pools
-in front of them. Without normalisation the last projection starts at zero instead (`use_bn=False`).
+in front of them. Without normalisation the last projection starts at zero instead (`use_bn=False`). Default: the paper,
+without a scale; the kernels start small instead, as its authors' do.
 """
 
 from __future__ import annotations
@@ -13,8 +14,8 @@ from typing import Any
 import keras
 from keras import ops
 
-from attnzoo.layers._base import Attention
-from attnzoo.layers._functional import from_channels_last, project
+from attnzoo.layers._base import TIMM, Attention
+from attnzoo.layers._functional import from_channels_last, project, softmax
 from attnzoo.layers._registry import register_attention
 
 
@@ -48,6 +49,7 @@ class NonLocal(Attention):
     title = "Non-local block"
     paper = "arXiv:1711.07971"
     year = 2018
+    checked_against = f"{TIMM} NonLocalAttn; NumPy from the paper"
     kind = "context"
     identity_as_published = True
     cancelled = ("bias_k", "bias_v", "bias")
@@ -101,8 +103,11 @@ class NonLocal(Attention):
         v = self._subsampled(project(x, self.kernel_v, self.bias_v, self.data_format))
         if self.scale != "none":
             q = q * (q.shape[-1] if self.scale == "hidden" else x.shape[self.channel_axis]) ** -0.5
-        weights = ops.softmax(ops.einsum("nhwd,nijd->nhwij", q, k), axis=(3, 4))
-        z = project(ops.einsum("nhwij,nijd->nhwd", weights, v), self.kernel, self.bias, "channels_last")
+        # Products of matrices, not einsum: Keras' einsum does not trace these for a batch of unknown size.
+        _, height, width, hidden = ops.shape(q)
+        q, k, v = (ops.reshape(z, (-1, ops.shape(z)[1] * ops.shape(z)[2], hidden)) for z in (q, k, v))
+        z = ops.matmul(softmax(ops.matmul(q, ops.transpose(k, (0, 2, 1)))), v)
+        z = project(ops.reshape(z, (-1, height, width, hidden)), self.kernel, self.bias, "channels_last")
         if self.use_bn:
             z = self.norm(z, training=training)
         return ops.cast(from_channels_last(z, self.data_format), x.dtype)

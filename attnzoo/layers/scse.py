@@ -1,7 +1,8 @@
 """Concurrent spatial and channel Squeeze & Excitation.
 
-Differences between sources, each an option: the paper adds the two results, the authors' later code takes their
-maximum (`combine="max"`); ratio 2 in paper and code, 16 in most reimplementations.
+Differences between sources, each an option: the paper adds the two results, the authors' later code takes their maximum
+(`combine="max"`); ratio 2 in paper and code, 16 in most reimplementations. Default: the paper's sum, which can start as
+an identity, and its ratio.
 """
 
 from __future__ import annotations
@@ -40,6 +41,7 @@ class SCSE(Attention):
     title = "Concurrent spatial and channel Squeeze & Excitation"
     paper = "arXiv:1803.02579"
     year = 2018
+    checked_against = "authors' code (ai-med/squeeze_and_excitation acdd26e); NumPy from the paper"
 
     def __init__(self, ratio: int = 2, combine: str = "add", kernel_initializer: Any = "he_normal", **kwargs: Any):
         super().__init__(**kwargs)

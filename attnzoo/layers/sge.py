@@ -1,7 +1,7 @@
 """Spatial Group-wise Enhance.
 
 Differences between sources, each an option: none; the authors use 64 groups wherever their networks allow it. Here the
-default is 64 or, where that does not divide the channels, the largest divisor below.
+default is 64 or, where that does not divide the channels, the largest divisor below. Default: 64 groups, as published.
 """
 
 from __future__ import annotations
@@ -35,6 +35,7 @@ class SpatialGroupEnhance(Attention):
     title = "Spatial Group-wise Enhance"
     paper = "arXiv:1905.09646"
     year = 2019
+    checked_against = "authors' code (implus/PytorchInsight 2864528); NumPy from the paper"
 
     def __init__(self, groups: int | None = None, **kwargs: Any):
         super().__init__(**kwargs)
@@ -44,8 +45,16 @@ class SpatialGroupEnhance(Attention):
     def check_site(cls, channels: int, height: int | None, width: int | None, options: dict[str, Any]) -> str | None:
         return misfit("groups", options.get("groups"), channels)
 
+    def groups_for(self, channels: int) -> int:
+        """Returns the number of groups for a number of channels."""
+        return self.groups or largest_divisor(channels, 64)
+
+    def automatic(self, channels: int) -> str | None:
+        return None if self.groups else f"groups={self.groups_for(channels)}"
+
     def build_weights(self, channels: int, height: int | None, width: int | None) -> None:
-        groups = self.groups or largest_divisor(channels, 64)
+        groups = self.groups_for(channels)
+        self.depth = channels // groups
         self.scale = self.weight("weight", (groups,))
         self.bias = self.weight("bias", (groups,), "ones")
 
@@ -58,8 +67,10 @@ class SpatialGroupEnhance(Attention):
         variance = ops.sum(ops.square(t), axis=self.spatial_axes, keepdims=True) / n
         # The root's gradient is infinite on a group without variance (1x1 maps, dead channels), hence the floor.
         t = t / (ops.sqrt(ops.maximum(variance, 1e-20)) + 1e-5)
-        g = ops.sigmoid(t * self.broadcast_channels(self.scale) + self.broadcast_channels(self.bias))
-        return ops.repeat(g, x.shape[self.channel_axis] // groups, axis=self.channel_axis)
+        return ops.sigmoid(t * self.broadcast_channels(self.scale) + self.broadcast_channels(self.bias))
+
+    def spread(self, g: Any) -> Any:
+        return ops.repeat(g, self.depth, axis=self.channel_axis)
 
     def macs(self, channels: int, height: int, width: int) -> int:
         return channels * height * width

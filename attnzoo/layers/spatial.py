@@ -1,4 +1,9 @@
-"""The spatial half of CBAM, on its own."""
+"""The spatial half of CBAM, on its own.
+
+Differences between sources, each an option: the authors' code normalises behind the filter and takes the maximum first
+(`use_bn=True, pool_order="max_mean"`), timm normalises and takes the mean first. Default: the equation of the paper,
+mean first and not normalised.
+"""
 
 from __future__ import annotations
 
@@ -8,7 +13,7 @@ import keras
 from keras import ops
 
 from attnzoo.errors import AttnzooError
-from attnzoo.layers._base import Attention
+from attnzoo.layers._base import TIMM, Attention
 from attnzoo.layers._functional import conv_to_one
 from attnzoo.layers._registry import register_attention
 
@@ -36,6 +41,7 @@ class SpatialAttention(Attention):
     title = "CBAM spatial gate"
     paper = "arXiv:1807.06521"
     year = 2018
+    checked_against = f"{TIMM} SpatialAttn; NumPy from the paper"
 
     def __init__(
         self,

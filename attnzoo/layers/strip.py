@@ -1,8 +1,9 @@
 """Strip pooling.
 
-Differences between sources, each an option: the authors' code gives the two strip convolutions biases, which the
-normalisations behind them cancel; copies of it do not (`use_bias=False`). The larger mixed pooling module of the same
-paper and timm's `strip` (a sum of strips without this bottleneck) are other modules.
+Differences between sources, each an option: in the authors' code, and here, the two strip convolutions have no bias,
+which the normalisations behind them would cancel; copies of it have one (`use_bias=True`). The larger mixed pooling
+module of the same paper and timm's `strip` (a sum of strips without this bottleneck) are other modules. Default: the
+authors' code.
 """
 
 from __future__ import annotations
@@ -31,16 +32,17 @@ class StripAttention(Attention):
         kernel_initializer: initializer of all kernels.
         **kwargs: options of `Attention`: `init`, `parallel`, `data_format`, `name`, `dtype`.
 
-    Weights: kernel_h (3, C, C), bias_h (C), kernel_w (3, C, C), bias_w (C), kernel (C, C), bias (C); then gamma, beta,
-    moving_mean, moving_variance (C) of the rows' normalisation and of the columns'.
+    Weights: kernel_h (3, C, C), kernel_w (3, C, C), with `use_bias` bias_h (C) and bias_w (C) behind each; kernel
+    (C, C), bias (C); then gamma, beta, moving_mean, moving_variance (C) of the rows' normalisation and of the columns'.
     """
 
     title = "Strip Pooling"
     paper = "arXiv:2003.13328"
     year = 2020
+    checked_against = "authors' code (houqb/SPNet 5e97da3); NumPy from the paper"
     cancelled = ("bias_h", "bias_w")
 
-    def __init__(self, use_bias: bool = True, kernel_initializer: Any = "he_normal", **kwargs: Any):
+    def __init__(self, use_bias: bool = False, kernel_initializer: Any = "he_normal", **kwargs: Any):
         super().__init__(**kwargs)
         self.use_bias = bool(use_bias)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)

@@ -1,7 +1,8 @@
 """Triplet Attention.
 
 Differences between sources, each an option: none; paper and authors' code agree, the code can leave the plain spatial
-branch out (`spatial=False`). The weights are in its order: channel-width, height-channel, height-width.
+branch out (`spatial=False`). The weights are in its order: channel-width, height-channel, height-width. Default: all
+three planes, as in the paper.
 """
 
 from __future__ import annotations
@@ -42,6 +43,7 @@ class TripletAttention(Attention):
     title = "Triplet Attention"
     paper = "arXiv:2010.03045"
     year = 2021
+    checked_against = "authors' code (LandskapeAI/triplet-attention f07524e); NumPy from the paper"
 
     def __init__(
         self, kernel_size: int = 7, spatial: bool = True, kernel_initializer: Any = "he_normal", **kwargs: Any

@@ -74,14 +74,24 @@ def test_version(run: Any) -> None:
 
 def test_list_attentions(run: Any) -> None:
     code, out, _ = run("list", "attentions")
-    assert (code, out.split()[:4]) == (0, ["key", "module", "paper", "options"])
-    assert [line.split()[0] for line in out.splitlines()[1:]] == attnzoo.layers.list_attentions()
+    zoo, note, options = out.split("\n\n")
+    assert (code, zoo.split()[:7]) == (0, ["key", "class", "paper", "year", "kind", "parameters", "MACs"])
+    assert note == "Parameters and MACs on a 14 x 14 x 256 map, without alpha."
+    assert options.split()[:2] == ["key", "options"]
+    for part in (zoo, options):
+        assert [line.split()[0] for line in part.splitlines()[1:]] == attnzoo.layers.list_attentions()
     found = {a["key"]: a for a in json.loads(run("list", "attentions", "--json")[1])["attentions"]}
     assert found["se"] == {
         "key": "se",
+        "class": "SqueezeExcite",
         "title": "Squeeze-and-Excitation",
         "paper": "arXiv:1709.01507",
         "year": 2018,
+        "kind": "gate",
+        "parameters": 16_672,
+        "macs": 16_384,
+        "identity": "x * (1 + alpha * (g - 1))",
+        "checked_against": attnzoo.layers.SqueezeExcite.checked_against,
         "options": {"ratio": 8, "use_bias": True, "gate": "sigmoid", "kernel_initializer": "he_normal"},
     }
 

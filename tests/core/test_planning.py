@@ -87,7 +87,10 @@ def test_residual_goes_before_dropout():
     model = keras.applications.EfficientNetB0(weights=None, include_top=False, input_shape=(None, None, 3))
     plan = attnzoo.plan(model, "eca", placement="residual", stages=[1])
     assert [s.host for s in plan] == ["block2a_project_bn", "block2b_project_bn"]
-    assert plan.notes == ("16 of 16 blocks carry squeeze-and-excitation of their own; this attention comes on top.",)
+    assert plan.notes == (
+        "16 of 16 blocks carry squeeze-and-excitation of their own; this attention comes on top.",
+        "eca chooses for each site: kernel_size=3 at 24 channels.",
+    )
 
 
 @pytest.mark.parametrize(

@@ -293,7 +293,7 @@ def ema(x, w, groups=None):
     return np.concatenate(parts, axis=-1)
 
 
-def strip(x, w, use_bias=True):
+def strip(x, w, use_bias=False):
     if use_bias:
         kernel_h, bias_h, kernel_w, bias_w, kernel, bias = take(w, *"123456")
     else:

@@ -39,7 +39,7 @@ CHANGES = {
     "simam": {"e_lambda": 0.1},
     "spatial": {"kernel_size": 3, "pool_order": "max_mean", "use_bn": True, "bn_gamma": ("zeros", {"use_bn": True})},
     "srm": {"epsilon": 0.5, "style_initializer": "ones"},
-    "strip": {"use_bias": False},
+    "strip": {"use_bias": True},
     "triplet": {"kernel_size": 3, "spatial": False},
 }
 """Another value for each option; where it only counts together with others, those beside it."""

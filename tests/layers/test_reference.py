@@ -47,7 +47,7 @@ CASES = [
     ("ela", {"kernel_size": 5, "group_width": 4, "norm_groups": 2}),
     ("ela", {"shared": False, "norm_groups": 1, "activation": "silu"}),
     ("ema", {"groups": 4}),
-    ("strip", {"use_bias": False}),
+    ("strip", {"use_bias": True}),
     ("fca", {"selection": "low", "num_frequencies": 4, "ratio": 4}),
     ("fca", {"selection": "bot", "size": 14, "ratio": 4}),
     ("nl", {"scale": "hidden", "use_bn": False, "ratio": 4}),

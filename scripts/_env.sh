@@ -1,0 +1,68 @@
+# Sourced by the scripts of this folder: finds or makes the virtual environment, and installs the project when needed.
+#
+# Which one, in this order: $ATTNZOO_VENV, the active $VIRTUAL_ENV, .venv in the repository. One that is not there is
+# made. The project with its test extra is installed when pyproject.toml or the interpreter has changed since last time.
+
+ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+VENV="${ATTNZOO_VENV:-${VIRTUAL_ENV:-$ROOT/.venv}}"
+case "$VENV" in /*) ;; *) VENV="$PWD/$VENV" ;; esac
+export TF_CPP_MIN_LOG_LEVEL="${TF_CPP_MIN_LOG_LEVEL:-3}"
+
+say() { printf '%s\n' "$*" >&2; }
+
+# Prints the comment block at the top of the script $1 as its help.
+usage() { sed -n '2,/^$/{/^#/!d;s/^# \{0,1\}//;p;}' "$1"; }
+
+# The first Python that TensorFlow has wheels for, or else the first that is new enough.
+find_python() {
+  local name before
+  for before in 14 99; do
+    for name in ${PYTHON:-python3 python3.13 python3.12 python3.11}; do
+      if "$name" -c "import sys, ensurepip; sys.exit(not (3, 11) <= sys.version_info < (3, $before))" 2>/dev/null; then
+        printf '%s\n' "$name"
+        return
+      fi
+    done
+  done
+  say "No Python 3.11 or later with pip and venv was found; set PYTHON to one."
+  return 1
+}
+
+make_venv() {
+  local base
+  base="$(find_python)"
+  say "Making a virtual environment in $VENV ..."
+  "$base" -m venv --clear "$VENV"
+}
+
+fingerprint() {
+  "$VENV/bin/python" -c '
+import hashlib, pathlib, sys
+text = pathlib.Path(sys.argv[1], "pyproject.toml").read_bytes() + f"{sys.argv[1]} {sys.version}".encode()
+print(hashlib.sha256(text).hexdigest())' "$ROOT"
+}
+
+install() {
+  local stamp="$VENV/.attnzoo-installed" now
+  now="$(fingerprint)"
+  if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$now" ]; then
+    return
+  fi
+  say "Installing attnzoo and its test extra (a few minutes the first time) ..."
+  "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check -e "$ROOT[test]"
+  printf '%s\n' "$now" >"$stamp"
+}
+
+# Leaves the environment first on PATH and the repository as working directory.
+enter() {
+  cd "$ROOT"
+  if ! "$VENV/bin/python" -c '' 2>/dev/null; then
+    if [ -e "$VENV" ] && [ "$VENV" != "$ROOT/.venv" ]; then
+      say "$VENV has no Python that runs; remove it, or set ATTNZOO_VENV to another folder."
+      return 1
+    fi
+    make_venv
+  fi
+  install
+  export VIRTUAL_ENV="$VENV" PATH="$VENV/bin:$PATH"
+}
