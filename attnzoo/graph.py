@@ -142,7 +142,8 @@ def functional_of(model: Any) -> Any:
     if isinstance(model, keras.Model):
         raise RewriteError(
             f"model '{model.name}' ({type(model).__name__}) is a subclassed model without a graph;"
-            " expected a Functional or Sequential model. Rebuild it with the functional API, or augment the Functional backbone inside it."
+            " expected a Functional or Sequential model."
+            " Rebuild it with the functional API, or augment the Functional backbone inside it."
         )
     raise RewriteError(f"expected a keras.Model, got {type(model).__name__}.")
 
