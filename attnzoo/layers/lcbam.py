@@ -66,13 +66,17 @@ class LightCBAM(Attention):
         if self.use_bn:
             self.norm = self.batch_norm("norm", (None, height, width, 1))
 
-    def gate(self, x: Any, training: bool | None = None) -> Any:
-        channel = self.broadcast_channels(ops.sigmoid(bottleneck(self, self._pool(x, self.spatial_axes))))
-        pooled = self._pool(x * ops.cast(channel, x.dtype), self.channel_axis)
-        z = conv_to_one(ops.expand_dims(pooled, -1), self.kernel)
+    def steps(self) -> tuple[Any, ...]:
+        return self._channel_gate, self._spatial_gate
+
+    def _channel_gate(self, x: Any, training: bool | None = None) -> Any:
+        return self.broadcast_channels(ops.sigmoid(bottleneck(self, self._pool(x, self.spatial_axes))))
+
+    def _spatial_gate(self, x: Any, training: bool | None = None) -> Any:
+        z = conv_to_one(ops.expand_dims(self._pool(x, self.channel_axis), -1), self.kernel)
         if self.use_bn:
             z = self.norm(z, training=training)
-        return channel, from_channels_last(ops.sigmoid(z), self.data_format)
+        return from_channels_last(ops.sigmoid(z), self.data_format)
 
     def _pool(self, x: Any, axes: Any) -> Any:
         mean = ops.mean(ops.cast(x, self.gate_dtype), axis=axes)

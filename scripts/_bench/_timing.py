@@ -1,7 +1,8 @@
-"""Fair timing: all variants in one process, one after the other in each round, in an order that changes.
+"""Fair timing: all variants in one process, each in every round next to a timing of the reference.
 
-A timing during which other processes used the processor is repeated, a few times at most; how many stayed disturbed
-is reported.
+What a machine does over minutes, heating up or sharing its cores with others, so falls on both alike. A timing during
+which other processes used the processor is repeated, a few times at most; a pair that stays disturbed is left out
+where enough calm ones remain.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ TRIES = 6
 
 @dataclass(frozen=True)
 class Measured:
-    """Seconds of one variant, and what they are of the reference's in the same round."""
+    """Seconds of one variant, and what they are of those of the reference measured next to them."""
 
     seconds: float
     ratio: float
@@ -32,13 +33,19 @@ class Measured:
     most: float
 
 
+@dataclass(frozen=True)
+class _Pair:
+    own: float
+    reference: float
+    calm: bool
+
+
 def interleave(
     variants: Mapping[str, Callable[[], Any]], rounds: int, *, reference: str, calls: int = 1, warm: int = 1
 ) -> dict[str, Measured]:
-    """Times every variant once a round; medians over rounds, ratios taken within each round.
+    """Times every variant once a round, and the reference before it, or behind it every other round; medians.
 
-    A machine that slows down or speeds up over minutes does so for all of them, and no variant always runs behind
-    the same other: the order is rotated by one each round, and reversed every other round.
+    No variant always runs behind the same other: the order is rotated, and reversed every other round.
 
     Args:
         variants: what to call, by name.
@@ -50,19 +57,27 @@ def interleave(
     for run in variants.values():
         for _ in range(warm):
             run()
-    times: dict[str, list[float]] = {name: [] for name in variants}
-    names = list(variants)
-    disturbed = 0
+    pairs: dict[str, list[_Pair]] = {name: [] for name in variants if name != reference}
+    names = list(pairs)
     for index in range(rounds):
-        shift = index // 2 % len(names)
+        shift = index // 2 % max(1, len(names))
         order = names[shift:] + names[:shift]
         for name in order if index % 2 == 0 else reversed(order):
-            seconds, calm = _time(variants[name], calls)
-            times[name].append(seconds)
-            disturbed += not calm
+            pairs[name].append(_pair(variants[name], variants[reference], calls, behind=index % 2 == 1))
+    disturbed = sum(not p.calm for each in pairs.values() for p in each)
     if disturbed:
-        progress(f"  {disturbed} of {rounds * len(names)} timings were disturbed by other processes")
-    return {name: _summary(times[name], times[reference]) for name in names}
+        progress(f"  {disturbed} of {rounds * len(names)} pairs were disturbed by other processes")
+    return {name: _summary(pairs[name]) if name in pairs else _of_reference(pairs) for name in variants}
+
+
+def _pair(run: Callable[[], Any], reference: Callable[[], Any], calls: int, *, behind: bool) -> _Pair:
+    if behind:
+        own, own_calm = _time(run, calls)
+        other, other_calm = _time(reference, calls)
+    else:
+        other, other_calm = _time(reference, calls)
+        own, own_calm = _time(run, calls)
+    return _Pair(own, other, own_calm and other_calm)
 
 
 def _time(run: Callable[[], Any], calls: int) -> tuple[float, bool]:
@@ -94,6 +109,18 @@ def _foreign_seconds() -> float:
     return (user + nice + system + irq + softirq + steal) / os.sysconf("SC_CLK_TCK") - time.process_time()
 
 
-def _summary(times: list[float], reference: list[float]) -> Measured:
-    ratios = [a / b for a, b in zip(times, reference, strict=True)]
-    return Measured(statistics.median(times), statistics.median(ratios), min(ratios), max(ratios))
+def _calm(pairs: list[_Pair]) -> list[_Pair]:
+    """Leaves out disturbed pairs where half or more remain."""
+    calm = [p for p in pairs if p.calm]
+    return calm if 2 * len(calm) >= len(pairs) else pairs
+
+
+def _summary(pairs: list[_Pair]) -> Measured:
+    pairs = _calm(pairs)
+    ratios = [p.own / p.reference for p in pairs]
+    return Measured(statistics.median(p.own for p in pairs), statistics.median(ratios), min(ratios), max(ratios))
+
+
+def _of_reference(pairs: Mapping[str, list[_Pair]]) -> Measured:
+    every = [p.reference for each in pairs.values() for p in _calm(each)]
+    return Measured(statistics.median(every), 1.0, 1.0, 1.0)
