@@ -110,8 +110,3 @@ def _adds(call: Call) -> bool:
     if isinstance(call.op, keras.layers.Add) or type(call.op).__name__ == RAW_ADD:
         return True
     return _is_layer(call) and not type(call.op).__module__.startswith("keras.src.layers.")
-
-
-def weights_of(op: Any) -> int:
-    """Returns the number of parameters of a layer; 0 for operations."""
-    return int(op.count_params()) if isinstance(op, keras.layers.Layer) and op.built else 0
