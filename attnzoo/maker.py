@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,6 +13,7 @@ from attnzoo.errors import PlanError, did_you_mean, listing
 from attnzoo.layers import Attention
 from attnzoo.layers._custom import Inserted
 from attnzoo.layers._registry import attention_class, options_of
+from attnzoo.twins import cheap_initializers
 
 AttentionLike = str | type[Any] | Callable[[int], Any]
 
@@ -93,21 +93,3 @@ def costs(
         return parameters, int(layer.macs(channels, height, width))
     except NotImplementedError:
         return parameters, None
-
-
-@contextlib.contextmanager
-def cheap_initializers(layer: Any) -> Iterator[None]:
-    """Builds a layer that is only counted with zeros instead of random numbers."""
-    swapped = [
-        (vars(sub), name, value)
-        for sub in layer._flatten_layers()
-        for name, value in vars(sub).items()
-        if isinstance(value, keras.initializers.Initializer)
-    ]
-    for attributes, name, _ in swapped:
-        attributes[name] = keras.initializers.Zeros()
-    try:
-        yield
-    finally:
-        for attributes, name, value in swapped:
-            attributes[name] = value

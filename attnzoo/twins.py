@@ -8,8 +8,10 @@ of other packages, composite layers, dropout) takes the long way: `from_config`,
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import types
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -158,3 +160,21 @@ def copy_trainable(old: Any, new: Any) -> None:
     for a, b in zip(old._flatten_layers(), new._flatten_layers(), strict=True):
         if a.trainable != b.trainable:
             b.trainable = a.trainable
+
+
+@contextlib.contextmanager
+def cheap_initializers(layer: Any) -> Iterator[None]:
+    """Builds a layer that is only counted with zeros instead of random numbers."""
+    swapped = [
+        (vars(sub), name, value)
+        for sub in layer._flatten_layers()
+        for name, value in vars(sub).items()
+        if isinstance(value, keras.initializers.Initializer)
+    ]
+    for attributes, name, _ in swapped:
+        attributes[name] = keras.initializers.Zeros()
+    try:
+        yield
+    finally:
+        for attributes, name, value in swapped:
+            attributes[name] = value

@@ -43,7 +43,7 @@ class Inserted(Attention):
             self.layer.build((None, height, width, channels) if last else (None, channels, height, width))
 
     def call(self, x: Any, training: bool | None = None) -> Any:
-        kwargs = {"training": training} if self.layer._call_has_training_arg else {}
+        kwargs = {"training": training} if "training" in self.layer.call_signature_parameters else {}
         y = keras.ops.cast(self.layer(x, **kwargs), x.dtype)
         addend = y if self.parallel else y - x
         if self.alpha is None:

@@ -69,7 +69,9 @@ def identity_recipe(cls: type[Attention]) -> str:
     layer = cls(init="identity")
     if not layer.needs_alpha:
         return "as published"
-    return "x * (1 + alpha * (g - 1))" if layer.kind == "gate" else "x + alpha * c"
+    if layer.kind == "context":
+        return "x + alpha * c"
+    return "x * (1 + alpha * (g - 1))" + (", gate by gate" if len(layer.steps()) > 1 else "")
 
 
 RESERVED = ("init", "parallel", "data_format", "site", "name", "dtype", "trainable")

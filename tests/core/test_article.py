@@ -83,7 +83,9 @@ def test_alpha_one_is_the_published_module(key):
         ours.assign(theirs)
     blended.alpha.assign(1.0)
     np.testing.assert_allclose(array(blended(x)), array(paper(x)), rtol=1e-6, atol=1e-6)
-    if key == "cbam":  # two gates, each blended: the ends are the same, the way between them is not a straight line
-        return
     blended.alpha.assign(0.25)
-    np.testing.assert_allclose(array(blended(x)), x + 0.25 * (array(paper(x)) - x), rtol=1e-5, atol=1e-5)
+    expected = x
+    # CBAM is two gates in a row, each blended by the same alpha; the others are one.
+    for gate in [paper.channel, paper.spatial] if key == "cbam" else [paper]:
+        expected = expected + 0.25 * (array(gate(expected)) - expected)
+    np.testing.assert_allclose(array(blended(x)), expected, rtol=1e-5, atol=1e-5)

@@ -52,7 +52,9 @@ def test_a_row(rows):
 def test_identity_recipes(rows):
     published = {key for key, row in rows.items() if row["identity"] == "as published"}
     assert published == {"gc", "gct", "nl", "scse"}
-    assert {row["identity"] for key, row in rows.items() if key not in published} == {"x * (1 + alpha * (g - 1))"}
+    one, several = "x * (1 + alpha * (g - 1))", "x * (1 + alpha * (g - 1)), gate by gate"
+    assert {key for key, row in rows.items() if row["identity"] == several} == {"cbam", "lcbam"}
+    assert {row["identity"] for key, row in rows.items() if key not in published} == {one, several}
 
 
 @pytest.mark.parametrize("key", attnzoo.list_attentions())
