@@ -12,7 +12,7 @@ import keras
 from keras import ops
 
 from attnzoo.layers._base import TIMM, Attention
-from attnzoo.layers._functional import dense, global_max, global_mean
+from attnzoo.layers._functional import bottleneck, global_max, global_mean
 from attnzoo.layers._registry import register_attention
 
 
@@ -54,11 +54,10 @@ class ChannelAttention(Attention):
     def gate(self, x: Any, training: bool | None = None) -> Any:
         mean = global_mean(x, self.spatial_axes, self.gate_dtype)
         peak = global_max(x, self.spatial_axes, self.gate_dtype)
-        z = self._mlp(mean) + self._mlp(peak)
+        # Both through the two layers at once: their kernels are most of what is read here.
+        z = bottleneck(self, ops.concatenate((mean, peak), axis=0))
+        z = ops.sum(ops.reshape(z, (2, -1, z.shape[-1])), axis=0)
         return self.broadcast_channels(ops.sigmoid(z))
-
-    def _mlp(self, z: Any) -> Any:
-        return dense(ops.relu(dense(z, self.kernel_1, self.bias_1)), self.kernel_2, self.bias_2)
 
     def macs(self, channels: int, height: int, width: int) -> int:
         return 4 * channels * max(1, channels // self.ratio)

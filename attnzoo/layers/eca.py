@@ -87,8 +87,9 @@ class EfficientChannelAttention(Attention):
             z = ops.take(z, [i % channels for i in range(-radius, channels + radius)], axis=-1)
         else:
             z = ops.pad(z, [[0, 0], [radius, radius]])
-        z = ops.conv(ops.expand_dims(z, -1), self.kernel, padding="valid", data_format="channels_last")
-        return self.broadcast_channels(ops.sigmoid(z[..., 0]))
+        # Convolving a single channel is slow: 0.35 ms a layer of ResNet50 where this takes 0.03 (TensorFlow CPU).
+        z = sum(self.kernel[i, 0, 0] * z[:, i : i + channels] for i in range(self.kernel.shape[0]))
+        return self.broadcast_channels(ops.sigmoid(z))
 
     def macs(self, channels: int, height: int, width: int) -> int:
         return channels * self.size_for(channels)

@@ -13,7 +13,7 @@ import keras
 from keras import ops
 
 from attnzoo.layers._base import TIMM, Attention
-from attnzoo.layers._functional import add_bottleneck, bottleneck, conv_to_one, from_channels_last
+from attnzoo.layers._functional import add_bottleneck, bottleneck, conv_to_one
 from attnzoo.layers._registry import register_attention
 
 
@@ -73,10 +73,10 @@ class LightCBAM(Attention):
         return self.broadcast_channels(ops.sigmoid(bottleneck(self, self._pool(x, self.spatial_axes))))
 
     def _spatial_gate(self, x: Any, training: bool | None = None) -> Any:
-        z = conv_to_one(ops.expand_dims(self._pool(x, self.channel_axis), -1), self.kernel)
+        z = conv_to_one([self._pool(x, self.channel_axis)], self.kernel)
         if self.use_bn:
-            z = self.norm(z, training=training)
-        return from_channels_last(ops.sigmoid(z), self.data_format)
+            z = self.norm(z[..., None], training=training)[..., 0]
+        return ops.expand_dims(ops.sigmoid(z), self.channel_axis)
 
     def _pool(self, x: Any, axes: Any) -> Any:
         mean = ops.mean(ops.cast(x, self.gate_dtype), axis=axes)

@@ -70,11 +70,10 @@ class SpatialAttention(Attention):
         mean = ops.mean(ops.cast(x, self.gate_dtype), axis=self.channel_axis)
         peak = ops.cast(ops.max(x, axis=self.channel_axis), self.gate_dtype)
         pair = (mean, peak) if self.pool_order == "mean_max" else (peak, mean)
-        z = conv_to_one(ops.stack(pair, axis=-1), self.kernel)
+        z = conv_to_one(pair, self.kernel)
         if self.use_bn:
-            z = self.norm(z, training=training)
-        g = ops.sigmoid(z)
-        return g if self.data_format == "channels_last" else ops.transpose(g, (0, 3, 1, 2))
+            z = self.norm(z[..., None], training=training)[..., 0]
+        return ops.expand_dims(ops.sigmoid(z), self.channel_axis)
 
     def macs(self, channels: int, height: int, width: int) -> int:
         return 2 * self.kernel_size**2 * height * width

@@ -13,7 +13,7 @@ import keras
 from keras import ops
 
 from attnzoo.layers._base import Attention
-from attnzoo.layers._functional import conv_plane_to_one
+from attnzoo.layers._functional import conv_to_one
 from attnzoo.layers._registry import register_attention
 
 PLANES = {"cw": "H", "hc": "W", "hw": "C"}
@@ -67,12 +67,12 @@ class TripletAttention(Attention):
         layout = "HWC" if self.data_format == "channels_last" else "CHW"
         pooled = layout.index(PLANES[plane]) + 1
         pair = (ops.cast(ops.max(x, axis=pooled), self.gate_dtype), ops.mean(ops.cast(x, self.gate_dtype), axis=pooled))
-        z = ops.stack(pair, axis=-1)
-        # The pooled pair lies in the order of the input; the filter wants the plane's rows first.
+        # The pooled pair lies in the order of the input; the filter's rows are the plane's.
         turned = layout.replace(PLANES[plane], "") != plane.upper()
-        z = conv_plane_to_one(ops.transpose(z, (0, 2, 1, 3)) if turned else z, self.kernels[plane])
-        g = ops.sigmoid(self.norms[plane](z, training=training))[..., 0]
-        return ops.expand_dims(ops.transpose(g, (0, 2, 1)) if turned else g, pooled)
+        kernel = self.kernels[plane]
+        z = conv_to_one(pair, ops.transpose(kernel, (1, 0, 2, 3)) if turned else kernel)
+        g = ops.sigmoid(self.norms[plane](z[..., None], training=training))[..., 0]
+        return ops.expand_dims(g, pooled)
 
     def macs(self, channels: int, height: int, width: int) -> int:
         positions = channels * width + height * channels + (height * width if self.spatial else 0)
