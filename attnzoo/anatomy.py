@@ -133,9 +133,12 @@ def _block_ends(blocks: list[FoundBlock]) -> dict[int, Value]:
 
 
 def _plain_ends(graph: Graph) -> dict[int, Value]:
-    """Networks that repeat no block: a stage ends with its last convolution, norm and activation included."""
-    convs = [c.outputs[0] for c in graph.calls if is_conv(c)]
+    """Networks that repeat no block: a stage ends with its last convolution, norm and activation included.
+
+    Where the maps grow again, as in a U-Net, the way down to the smallest ones counts: its encoder.
+    """
+    convs = [c.outputs[0] for c in graph.calls if is_conv(c) and c.outputs[0].stride]
     if not convs:
         return {}
-    spine = set(up(max(convs, key=lambda v: (v.deepest, v.order))))
+    spine = set(up(max(convs, key=lambda v: (v.stride, v.order))))
     return {level(v): after_norm_and_activation(v) for v in convs if v in spine}

@@ -189,6 +189,21 @@ def test_long_skips_of_a_u_net_close_no_block():
     assert [b.output for b in attnzoo.describe(model).blocks] == ["a_out", "b_out", "c_out"]
 
 
+def test_a_u_net_of_plain_convolutions_has_the_stages_of_its_encoder():
+    x = inputs = keras.Input((64, 64, 1))
+    skips = []
+    for i, filters in enumerate((8, 16, 32, 64)):
+        x = conv_bn_relu(layers.MaxPooling2D()(x) if i else x, filters, name=f"down{i}")
+        skips.append(x)
+    for i in (2, 1, 0):
+        x = layers.Concatenate()([layers.UpSampling2D()(x), skips[i]])
+        x = conv_bn_relu(x, 8 * 2**i, name=f"up{i}")
+    model = keras.Model(inputs, layers.Conv2D(2, 1, activation="softmax")(x))
+    assert [(s.index, s.stride, s.channels, s.output) for s in attnzoo.describe(model)] == [
+        (i + 1, 2**i, 8 * 2**i, f"down{i}_relu") for i in range(4)
+    ]
+
+
 def test_a_global_skip_does_not_swallow_the_blocks_it_spans():
     inputs = keras.Input((32, 32, 3))
     stem = conv_bn_relu(inputs, 8)
