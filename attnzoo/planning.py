@@ -72,6 +72,7 @@ class Plan:
     notes: tuple[str, ...]
     source: Any = field(repr=False, compare=False)
     share_weights: bool = field(repr=False, compare=False, default=False)
+    trust: bool = field(repr=False, compare=False, default=False)
 
     def __iter__(self) -> Iterator[Site]:
         return iter(self.sites)
@@ -97,7 +98,7 @@ class Plan:
             RewriteError: if the model cannot be rebuilt, or the new one fails a check.
         """
         insertions = [_insertion(site) for site in self.sites]
-        return rebuild(self.source, insertions, share=self.share_weights)
+        return rebuild(self.source, insertions, share=self.share_weights, trust=self.trust)
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the plan as plain values."""
@@ -144,6 +145,7 @@ def plan(
     after: Sequence[str] | str | None = None,
     init: str = "identity",
     share_weights: bool = False,
+    trust: bool = False,
     **options: Any,
 ) -> Plan:
     """Says what `augment` with the same arguments would insert, and what it would cost. Nothing is built.
@@ -158,6 +160,7 @@ def plan(
         after: layer-name globs, instead of stages, blocks and placement.
         init: `"identity"` starts as a module that returns its input; `"paper"` as its paper says.
         share_weights: the new model uses the old one's layers, not copies: training one trains the other.
+        trust: whether the new model may call the functions of the model's Lambda layers, which are refused otherwise.
         **options: options of the module, such as `ratio=16`.
 
     Returns:
@@ -172,7 +175,7 @@ def plan(
     choice = choose(anatomy, stages=stages, blocks=blocks, placement=placement, after=after)
     sites = _sites(anatomy, choice, maker)
     notes = tuple(_notes(anatomy, sites, maker))
-    return Plan(model.name, tuple(sites), tuple(choice.left_out), notes, model, bool(share_weights))
+    return Plan(model.name, tuple(sites), tuple(choice.left_out), notes, model, bool(share_weights), bool(trust))
 
 
 def augment(
@@ -185,6 +188,7 @@ def augment(
     after: Sequence[str] | str | None = None,
     init: str = "identity",
     share_weights: bool = False,
+    trust: bool = False,
     **options: Any,
 ) -> keras.Model:
     """Returns a copy of a model with attention inserted; with `init="identity"` it computes what the model computes.
@@ -210,6 +214,7 @@ def augment(
         after=after,
         init=init,
         share_weights=share_weights,
+        trust=trust,
         **options,
     ).apply()
 

@@ -45,7 +45,14 @@ class Insertion:
     edges: tuple[tuple[Any, Any, int], ...] = ()
 
 
-def rebuild(model: Any, insertions: Sequence[Insertion] = (), *, drop: bool = False, share: bool = False) -> Any:
+def rebuild(
+    model: Any,
+    insertions: Sequence[Insertion] = (),
+    *,
+    drop: bool = False,
+    share: bool = False,
+    trust: bool = False,
+) -> Any:
     """Returns a new model: the old one with layers inserted, or (`drop`) without those inserted before.
 
     Args:
@@ -53,12 +60,13 @@ def rebuild(model: Any, insertions: Sequence[Insertion] = (), *, drop: bool = Fa
         insertions: applied in order where several meet.
         drop: leave out attention that was inserted.
         share: use the old layers themselves, so that both models have the same variables.
+        trust: whether the new model may call the functions of Lambda layers.
 
     Raises:
         RewriteError: if a layer cannot be made anew, or the new model fails a check.
     """
     functional_of(model)
-    work = _Rebuilder(insertions, drop, share)
+    work = _Rebuilder(insertions, drop, share, trust)
     with _without_garbage_collection():
         new = work.container(model)
     missed = [i.layer.name for i in insertions if i.layer.name not in work.hits]
@@ -73,22 +81,24 @@ def rebuild(model: Any, insertions: Sequence[Insertion] = (), *, drop: bool = Fa
     return new
 
 
-def strip(model: Any) -> Any:
+def strip(model: Any, *, trust: bool = False) -> Any:
     """Returns the same model without the attention that `augment` inserted; a plain model comes back as a copy.
 
     Args:
         model: a model made by `augment`, also after saving and loading, with models nested in it or not.
+        trust: whether the new model may call the functions of the model's Lambda layers.
 
     Raises:
         RewriteError: if the model cannot be rebuilt.
     """
-    return rebuild(model, drop=True)
+    return rebuild(model, drop=True, trust=trust)
 
 
 class _Rebuilder:
-    def __init__(self, insertions: Sequence[Insertion], drop: bool, share: bool):
+    def __init__(self, insertions: Sequence[Insertion], drop: bool, share: bool, trust: bool):
         self.drop = drop
         self.share = share
+        self.trust = trust
         self.made: dict[int, Any] = {}
         self.twins: list[tuple[Any, Any]] = []
         self.empty: list[tuple[Any, Any]] = []
@@ -115,7 +125,7 @@ class _Rebuilder:
             return self.container(op)
         if id(op) not in self.made:
             is_layer = isinstance(op, keras.layers.Layer)
-            new, complete = (op, True) if self.share and is_layer else twin(op)
+            new, complete = (op, True) if self.share and is_layer else twin(op, self.trust)
             self.made[id(op)] = new
             if is_layer:
                 self.twins.append((op, new))

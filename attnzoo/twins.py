@@ -16,6 +16,7 @@ from typing import Any
 
 import keras
 from keras import ops
+from keras.src.saving.serialization_lib import SafeModeScope  # it has no public name
 
 from attnzoo.errors import RewriteError
 from attnzoo.graph import is_container
@@ -35,8 +36,12 @@ PLAIN = (
 )
 
 
-def twin(op: Any) -> tuple[Any, bool]:
+def twin(op: Any, trust: bool = False) -> tuple[Any, bool]:
     """Returns a new layer or operation like `op`, and whether it has its values already.
+
+    Args:
+        op: a layer or operation.
+        trust: whether functions in Lambda layers may be called by a second model too.
 
     Raises:
         RewriteError: if the layer's config does not describe it.
@@ -46,17 +51,36 @@ def twin(op: Any) -> tuple[Any, bool]:
         new = object.__new__(type(op))
         vars(new).update(vars(op), _inbound_nodes=[], _outbound_nodes=[])
         return new, True
+    if isinstance(op, keras.layers.Lambda):
+        return _lambda(op, trust), True
     new = _short_way(op)
     if new is not None:
         return new, True
     try:
-        return type(op).from_config(op.get_config()), False
+        with SafeModeScope(not trust):
+            return type(op).from_config(op.get_config()), False
     except Exception as cause:
         reason = str(cause).strip().splitlines()[0] if str(cause).strip() else type(cause).__name__
         raise RewriteError(
             f"layer '{op.name}' ({type(op).__name__}) cannot be made again from its config: {reason}"
             " Give the class a get_config() that returns its constructor's arguments, or use share_weights=True."
         ) from cause
+
+
+def _lambda(op: Any, trust: bool) -> Any:
+    if not trust:
+        raise RewriteError(
+            f"layer '{op.name}' (Lambda) is Python code that no config describes; rebuild the model without it,"
+            " or pass trust=True: the new model will then call the same function."
+        )
+    return type(op)(
+        op.function,
+        output_shape=op._output_shape,
+        mask=vars(op).get("mask"),
+        arguments=dict(op.arguments),
+        name=op.name,
+        dtype=op.dtype_policy,
+    )
 
 
 def _short_way(op: Any) -> Any:

@@ -423,15 +423,41 @@ def test_every_parameter_learns_within_two_steps(key, placement):
 # What cannot be handled ----------------------------------------------------------------------------------------
 
 
-def test_lambda_layers_are_refused_by_name():
+def with_lambda(wrap=lambda layer: layer):
     inputs = keras.Input((16, 16, 3))
-    x = layers.Lambda(lambda t: t * 2, name="twice", output_shape=lambda s: s)(conv_bn_relu(inputs, 4))
-    model = keras.Model(inputs, basic_block(x, 4))
-    with pytest.raises(
-        RewriteError, match=r"^layer 'twice' \(Lambda\) cannot be made again from its config: .*share_weights=True\.$"
-    ):
+    factor = 2.0
+    twice = layers.Lambda(lambda t, plus: t * factor + plus, arguments={"plus": 1.0}, name="twice")
+    x = wrap(twice)(conv_bn_relu(inputs, 4))
+    return keras.Model(inputs, basic_block(x, 4))
+
+
+def test_lambda_layers_are_refused_by_name():
+    model = with_lambda()
+    message = (
+        "layer 'twice' (Lambda) is Python code that no config describes; rebuild the model without it, or pass"
+        " trust=True: the new model will then call the same function."
+    )
+    with pytest.raises(RewriteError) as refused:
         attnzoo.augment(model, "se")
+    assert str(refused.value) == message
+    with pytest.raises(RewriteError) as refused:
+        attnzoo.strip(model)
+    assert str(refused.value) == message
     assert_same_outputs(model, attnzoo.augment(model, "se", share_weights=True))
+
+
+def test_trust_keeps_lambda_layers():
+    model = with_lambda()
+    new = attnzoo.augment(model, "se", trust=True)
+    assert new.get_layer("twice") is not model.get_layer("twice")
+    assert_same_outputs(model, new)
+    assert_same_outputs(model, attnzoo.strip(new, trust=True))
+
+
+def test_lambda_layers_inside_other_layers_are_refused_too():
+    model = with_lambda(layers.TimeDistributed)
+    with pytest.raises(RewriteError, match=r"^layer '.*' \(TimeDistributed\) cannot be made again from its config: "):
+        attnzoo.augment(model, "se")
 
 
 def test_attention_that_changes_the_shape_is_refused():
