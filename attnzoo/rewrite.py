@@ -199,9 +199,10 @@ def _without_garbage_collection() -> Iterator[None]:
 
 def _input_like(tensor: Any) -> Any:
     layer = tensor._keras_history.operation
-    new = keras.layers.InputLayer.from_config(layer.get_config()).output
-    new.name = tensor.name
-    return new
+    copied = keras.layers.InputLayer.from_config(layer.get_config())
+    copied.trainable = layer.trainable
+    copied.output.name = tensor.name
+    return copied.output
 
 
 def _call_like(node: Any, op: Any, read: list[Any]) -> list[Any]:

@@ -4,6 +4,10 @@ import keras
 import numpy as np
 from keras import layers
 
+import attnzoo
+from attnzoo.errors import PlanError
+from attnzoo.placement import PLACEMENTS
+
 
 def array(x):
     return keras.ops.convert_to_numpy(x)
@@ -52,13 +56,70 @@ def leaf_layers(model):
     return found
 
 
+def placements_of(model, key="se"):
+    """The placements that a model has."""
+    found = []
+    for placement in PLACEMENTS:
+        try:
+            attnzoo.plan(model, key, placement=placement)
+        except PlanError:
+            continue
+        found.append(placement)
+    return found
+
+
+def state_of(model):
+    """All that augment must leave as it is: weights, graph, flags."""
+    leaves = leaf_layers(model)
+    return {
+        "weights": [array(w).copy() for w in model.weights],
+        "calls": {path: len(layer._inbound_nodes) for path, layer in leaves.items()},
+        "trainable": {path: layer.trainable for path, layer in leaves.items()},
+        "config": config_of(model),
+    }
+
+
+def assert_state(model, before):
+    now = state_of(model)
+    assert {k: now[k] for k in ("calls", "trainable", "config")} == {
+        k: before[k] for k in ("calls", "trainable", "config")
+    }
+    for a, b in zip(before["weights"], now["weights"], strict=True):
+        np.testing.assert_array_equal(a, b)
+
+
+def assert_rules(model, plan, new, x, expected=None):
+    """A new model computes what the old one does, and is made of the same layers plus those of the plan."""
+    for a, b in zip(expected or outputs(model, x), outputs(new, x), strict=True):
+        np.testing.assert_array_equal(a, b)
+    old_layers, new_layers = leaf_layers(model), leaf_layers(new)
+    for path, layer in old_layers.items():
+        twin = new_layers[path]
+        assert type(twin) is type(layer)
+        assert twin is not layer
+        assert twin.trainable == layer.trainable
+        assert twin.dtype_policy == layer.dtype_policy
+        for a, b in zip(layer.weights, twin.weights, strict=True):
+            np.testing.assert_array_equal(array(a), array(b))
+            assert a is not b
+    added = sorted("/".join([*s.path.split("/")[:-1], s.name]) for s in plan)
+    assert sorted(set(new_layers) - set(old_layers)) == added
+    assert type(new) is type(model)
+    assert new.name == model.name
+    assert getattr(new, "output_names", None) == getattr(model, "output_names", None)
+    assert [t.name for t in new.inputs] == [t.name for t in model.inputs]
+    assert [tuple(t.shape) for t in new.outputs] == [tuple(t.shape) for t in model.outputs]
+    if not isinstance(model, keras.Sequential):
+        keras.tree.assert_same_structure(new.output, model.output)
+
+
 def randomize(model, seed=1):
     """Gives every weight a value of its own, so that swapped weights show."""
     rng = np.random.default_rng(seed)
     adapted = {id(w) for x in model.layers if isinstance(x, layers.Normalization) for w in x.weights}
     for w in (w for w in model.weights if id(w) not in adapted):
         noise = rng.uniform(0.5, 1.5, size=w.shape)
-        w.assign(array(w) * noise + (0.05 * noise if "float" in w.dtype else 0))
+        w.assign(array(w) * noise + (0.05 * noise if "float" in w.dtype and len(w.shape) < 2 else 0))
     return model
 
 
