@@ -63,7 +63,9 @@ def rebuild(model: Any, insertions: Sequence[Insertion] = (), *, drop: bool = Fa
         new = work.container(model)
     missed = [i.layer.name for i in insertions if i.layer.name not in work.hits]
     if missed:
-        raise RewriteError(f"'{missed[0]}' could not be placed: no call in '{model.name}' reads the map it attends to.")
+        raise RewriteError(
+            f"'{missed[0]}' has no place: '{model.name}' has changed since the plan was made; plan again."
+        )
     for old, copied in work.empty:
         copy_variables(old, copied)
     for old, copied in work.twins:
@@ -168,7 +170,10 @@ class _Rebuilder:
             self.hits.update(i.layer.name for i in [*before, *behind])
         new = keras.Sequential(layers, name=model.name)
         if new._functional is None:
-            raise RewriteError(f"Sequential model '{model.name}' could not be built again from its layers.")
+            raise RewriteError(
+                f"Sequential model '{model.name}' cannot be built again: one of its layers does not say what it makes"
+                " of its input; give it a compute_output_shape() or a call() that works on symbolic tensors."
+            )
         return new
 
 
@@ -207,8 +212,8 @@ def _call_like(node: Any, op: Any, read: list[Any]) -> list[Any]:
 def _check_same_kind(op: Any, old: Any, new: Any) -> None:
     if tuple(old.shape) != tuple(new.shape) or old.dtype != new.dtype:
         raise RewriteError(
-            f"'{op.name}' ({type(op).__name__}) returned {tuple(new.shape)} {new.dtype} where {tuple(old.shape)}"
-            f" {old.dtype} was expected: attention must keep shape and dtype."
+            f"layer '{op.name}' ({type(op).__name__}) returned {tuple(new.shape)} {new.dtype} where {tuple(old.shape)}"
+            f" {old.dtype} was expected; attention must keep shape and dtype, and a config must describe its layer."
         )
 
 
