@@ -125,10 +125,15 @@ class _Rebuilder:
                 self.empty.append((op, new))
         return self.made[id(op)]
 
+    def _input(self, tensor: Any) -> Any:
+        new = _input_like(tensor)
+        self.twins.append((tensor._keras_history.operation, new._keras_history.operation))
+        return new
+
     def _functional(self, model: Any) -> Any:
         tensors: dict[int, Any] = {}
         for old in model.inputs:
-            tensors[id(old)] = _input_like(old)
+            tensors[id(old)] = self._input(old)
         attended: dict[tuple[str, int], Any] = {}
         for node in ordered_nodes(model):
             if self.drop and is_inserted(node.operation):
@@ -158,7 +163,7 @@ class _Rebuilder:
         return x
 
     def _sequential(self, model: Any) -> Any:
-        layers = [_input_like(functional_of(model).inputs[0])]
+        layers = [self._input(functional_of(model).inputs[0])]
         for old in model.layers:
             if self.drop and is_inserted(old):
                 continue

@@ -17,6 +17,7 @@ import argparse
 import json
 import os
 import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,7 @@ import numpy as np
 from keras import layers
 
 import attnzoo
+from attnzoo.building import plan_config
 
 GOLDEN = Path(__file__).resolve().parents[1] / "tests" / "golden"
 OPTIONS = {"gc": {"ratio": 2}, "se": {"ratio": 2}, "cbam": {"ratio": 2}, "coord": {"min_hidden": 4}}
@@ -84,12 +86,22 @@ def write(folder: Path) -> None:
         arrays |= {f"{model.name}/x": x, f"{model.name}/y": output(model, x)}
         arrays[f"{model.name}/plain"] = output(attnzoo.strip(model), x)
         names[model.name] = inserted(model)
-        model.save(folder / f"{model.name}.keras")
+        save(model, folder / f"{model.name}.keras")
     np.savez_compressed(folder / "outputs.npz", **arrays)
     (folder / "plan.yaml").write_text(PLAN)
-    plans = attnzoo.building.plan_config(folder / "plan.yaml")
+    plans = plan_config(folder / "plan.yaml")
     names["plan.yaml"] = [site.name for plan in plans for site in plan]
     (folder / "names.json").write_text(json.dumps(names, indent=1) + "\n")
+
+
+def save(model: keras.Model, path: Path) -> None:
+    """Saves a model; Keras stores the parts of the file as they are, here they are packed to a fifth."""
+    model.save(path)
+    with zipfile.ZipFile(path) as file:
+        parts = {name: file.read(name) for name in file.namelist()}
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED, compresslevel=9) as file:
+        for name, data in parts.items():
+            file.writestr(name, data)
 
 
 def output(model: keras.Model, x: np.ndarray) -> np.ndarray:

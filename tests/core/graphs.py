@@ -203,7 +203,7 @@ def sequential(build, shape):
 
 def functional(build, shape):
     """One or two trunks, joined behind global pooling; outputs in one of the structures Keras takes."""
-    inputs = [keras.Input(shape) for _ in range(build.of(1, 1, 2))]
+    inputs = [keras.Input(shape, name=f"in{i}") for i in range(build.of(1, 1, 2))]
     trunks = []
     for given in inputs:
         x = build.maybe(adapted(shape), given)
@@ -218,9 +218,8 @@ def functional(build, shape):
         "dict": {"head": head, "features": trunks[-1]},
         "nested": {"head": head, "maps": [trunks[0], {"last": trunks[-1]}]},
     }[build.of("one", "list", "dict", "nested")]
-    form = build.of("list", "dict")
-    named = {f"in{i}": t for i, t in enumerate(inputs)} if form == "dict" else inputs
-    return keras.Model(inputs[0] if len(inputs) == 1 else named, outputs)
+    given = build.of(inputs, {t.name: t for t in inputs}, inputs[0] if len(inputs) == 1 else tuple(inputs))
+    return keras.Model(given, outputs)
 
 
 def adapted(shape):
@@ -229,9 +228,8 @@ def adapted(shape):
     return norm
 
 
-@st.composite
-def models(draw):
-    """Draws a model with weights of its own, some of its layers frozen, compiled or not."""
+def draw_model(draw):
+    """Returns a model with weights of its own, some of its layers frozen, compiled or not."""
     build = Builder(draw)
     shape = build.of((12, 12, 3), (15, 15, 3), (16, 10, 1), (16, 16, 2), (None, None, 3))
     make = build.of(functional, functional, functional, functional, sequential)

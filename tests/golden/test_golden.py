@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 import attnzoo
+from attnzoo.building import plan_config
 
 HERE = Path(__file__).parent
 SCRIPTS = HERE.parents[1] / "scripts"
@@ -49,7 +50,7 @@ def test_a_golden_model_loads_computes_and_strips(path, golden):
 
 @pytest.mark.parametrize("path", PLANS, ids=file_id)
 def test_a_golden_configuration_plans_the_same_names(path):
-    names = [site.name for plan in attnzoo.building.plan_config(path) for site in plan]
+    names = [site.name for plan in plan_config(path) for site in plan]
     assert names == json.loads((path.parent / "names.json").read_text())["plan.yaml"]
 
 

@@ -80,6 +80,7 @@ def reasons() -> dict[Site, re.Pattern[str]]:
     return {site: _pattern(call.args[0]) for site, call in raises() if _kind(call) in REASONS}
 
 
+@functools.cache
 def sentences() -> dict[Site, re.Pattern[str]]:
     """Returns the other messages: strings outside of a `raise` that end like a sentence, each with what matches it.
 
@@ -136,7 +137,10 @@ def _kind(call: ast.Call) -> str:
 
 
 def _pattern(text: ast.expr) -> re.Pattern[str]:
-    return re.compile("".join(re.escape(str(p.value)) if isinstance(p, ast.Constant) else ".*" for p in _parts(text)))
+    """Returns what finds a text in a longer one, whatever is filled in."""
+    parts = (re.escape(str(p.value)) if isinstance(p, ast.Constant) else ".*" for p in _parts(text))
+    # What opens with ".*" is found without it as well, and sooner: not tried again from each letter.
+    return re.compile("".join(parts).removeprefix(".*"))
 
 
 # What an example does --------------------------------------------------------------------------------------------
