@@ -195,8 +195,7 @@ def _weights(recipe: Recipe, weights: str | Path | None) -> str | None:
 
 
 def _call(recipe: Recipe, arguments: dict[str, Any]) -> Any:
-    if recipe.make is None:
-        raise ConfigError(f"backbone {recipe.name!r} cannot be made.")
+    assert recipe.make is not None  # files and presets went another way
     try:
         model, skipped = _watched(recipe.make, arguments)
     except Exception as error:  # Keras raises a bare Exception for a failed download, and anything for a bad file

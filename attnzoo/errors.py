@@ -35,12 +35,17 @@ class AdapterError(AttnzooError):
     """An adapter file does not fit the model it is loaded into."""
 
 
+def nearest(word: object, known: Iterable[object], most: int = 3) -> list[str]:
+    """Returns the known words that `word` may have been meant for, the nearest first."""
+    words = [str(k) for k in known]
+    near = difflib.get_close_matches(str(word), words, n=most, cutoff=0.6)
+    # Two letters changed places in a short key: too far apart by ratio, and the commonest slip of all.
+    return near or [w for w in words if sorted(w) == sorted(str(word))][:most]
+
+
 def did_you_mean(word: object, known: Iterable[object]) -> str:
     """Returns " Did you mean 'x'?" for the known word nearest to `word`, or ""."""
-    words = [str(k) for k in known]
-    near = difflib.get_close_matches(str(word), words, n=1, cutoff=0.6)
-    # Two letters changed places in a short key: too far apart by ratio, and the commonest slip of all.
-    near = near or [w for w in words if sorted(w) == sorted(str(word))]
+    near = nearest(word, known, 1)
     return f" Did you mean {near[0]!r}?" if near else ""
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from typing import TYPE_CHECKING, Any
 
 from attnzoo.errors import listing
 
 if TYPE_CHECKING:
     from attnzoo.maker import Maker
+    from attnzoo.placement import Spot
 
 Shape = tuple[int | None, int | None, int | None]
 Refused = tuple[str, Shape, str]
@@ -56,3 +58,43 @@ def chosen(maker: Maker, channels: Iterable[int]) -> str | None:
             at.setdefault(value, []).append(count)
     each = "; ".join(f"{value} at {listing(counts)} channels" for value, counts in at.items())
     return f"{maker.key} chooses for each site: {each}." if at else None
+
+
+# Attention that is there already ---------------------------------------------------------------------------------
+
+
+def repeated(maker: Maker, spots: Iterable[Spot], model: str) -> str | None:
+    """Says that the very same module stands at some of the spots already; None if it stands at none.
+
+    Different modules may follow each other. The same one twice is what a notebook cell makes that is run twice, and
+    two of them compute something that nobody meant; leaving these sites out would ignore the options given with it.
+    """
+    there = []
+    for spot in spots:
+        own = re.compile(re.escape(f"{spot.value.host}_{maker.key}") + r"(_\d+)?")
+        alike = (op for op in standing(spot) if op.parallel == (spot.placement == "parallel"))
+        there += [f"'{op.name}'" for op in alike if own.fullmatch(op.name)]
+    if not there:
+        return None
+    return (
+        f"'{model}' has this {maker.key} already: {listing(there, MOST)}. Choose other sites, take it out first with"
+        " attnzoo.strip(model), or augment the model as it was before."
+    )
+
+
+def beneath(maker: Maker, spots: Iterable[Spot]) -> str | None:
+    """Says which attention the new module is applied after; None if it comes first everywhere."""
+    hosts: dict[str, list[str]] = {}
+    for spot in spots:
+        for op in standing(spot):
+            hosts.setdefault(op.name.removeprefix(f"{op.site}_"), []).append(op.site)
+    each = "; ".join(f"{key} behind {listing(dict.fromkeys(there), MOST)}" for key, there in hosts.items())
+    return f"there is attention already: {each}; {maker.key} is applied after it." if hosts else None
+
+
+def standing(spot: Spot) -> Iterator[Any]:
+    """Yields the attention that stands at a spot already, the last applied first."""
+    value = spot.value
+    while value.call is not None and value.call.inserted:
+        yield value.call.op
+        value = value.call.inputs[0]

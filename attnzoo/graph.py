@@ -129,7 +129,7 @@ def functional_of(model: Any) -> Any:
         if type(model).call is not Functional.call:
             raise RewriteError(
                 f"model '{model.name}' ({type(model).__name__}) overrides call(), so its graph is not what it computes;"
-                " expected a Functional or Sequential model."
+                " expected a Functional or Sequential model. Put what call() adds into layers of the graph."
             )
         return model
     if isinstance(model, keras.Sequential):
@@ -145,7 +145,10 @@ def functional_of(model: Any) -> Any:
             " expected a Functional or Sequential model."
             " Rebuild it with the functional API, or augment the Functional backbone inside it."
         )
-    raise RewriteError(f"expected a keras.Model, got {type(model).__name__}.")
+    raise RewriteError(
+        f"expected a keras.Model, got {type(model).__name__}; make or load it first, such as"
+        " keras.applications.ResNet50() or attnzoo.load_model(path)."
+    )
 
 
 def ordered_nodes(functional: Any) -> list[Any]:

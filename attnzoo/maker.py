@@ -43,6 +43,11 @@ class Maker:
                 key = getattr(kind, "key", kind.__name__.lower())
                 return cls(key, lambda channels: kind(**options), init, kind, options, kind(**options).get_config())
             return cls(kind.__name__.lower(), lambda channels: kind(**options), init, None, options, {})
+        if isinstance(kind, keras.layers.Layer):
+            raise PlanError(
+                f"attention={kind.name!r} is one {type(kind).__name__} layer, and each site needs its own;"
+                " give the class and its options, or a callable channels -> layer."
+            )
         if callable(kind):
             if options:
                 raise PlanError(f"options {listing(options)} cannot be given with a callable; set them inside it.")

@@ -15,7 +15,6 @@ A spot is either a value (all its readers see the attended map) or some of its e
 
 from __future__ import annotations
 
-import fnmatch
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -24,6 +23,7 @@ from attnzoo.anatomy import Anatomy, Stage
 from attnzoo.blocks import Block, after_inserted, before_stochastic, between
 from attnzoo.errors import PlanError, did_you_mean, listing
 from attnzoo.graph import Call, Graph, Value
+from attnzoo.named import select
 
 Edge = tuple[Call, int]
 
@@ -157,7 +157,7 @@ def choose(
     if after is not None:
         if stages is not None or blocks is not None or placement != "stage":
             raise PlanError("after=[...] names layers itself; it cannot be combined with stages, blocks or placement.")
-        return _after(anatomy, [after] if isinstance(after, str) else list(after))
+        return _after(anatomy, after)
     if placement not in PLACEMENTS:
         raise PlanError(
             f"placement {placement!r} is not known.{did_you_mean(placement, PLACEMENTS)} Known: {listing(PLACEMENTS)}."
@@ -180,39 +180,44 @@ def _chosen_stages(anatomy: Anatomy, stages: Iterable[int] | int | None) -> list
     if stages is None:
         return list(known.values())
     wanted = _numbers("stages", stages)
-    for s in wanted:
-        if s not in known:
-            have = ", ".join(f"{i} (stride {k.stride})" for i, k in known.items())
-            raise PlanError(f"'{anatomy.model}' has no stage {s}; it has {have}.")
+    missing = [s for s in wanted if s not in known]
+    if missing:
+        have = ", ".join(f"{i} (stride {k.stride})" for i, k in known.items())
+        raise PlanError(f"'{anatomy.model}' has no stage {listing(missing)}; it has {have}.")
     return [known[s] for s in sorted(set(wanted))]
 
 
 def _numbers(what: str, given: Any) -> list[int]:
-    numbers = [given] if isinstance(given, int) else given
+    numbers = [given] if hasattr(given, "__index__") else given
     if isinstance(numbers, str) or not isinstance(numbers, Iterable):
-        raise PlanError(f"{what}={given!r} is not a list of whole numbers.")
+        raise PlanError(f"{what}={given!r} is not a whole number or a list of them, such as [0, 1].")
     numbers = list(numbers)
     if not numbers:
-        raise PlanError(f"{what} is empty; leave it out for all.")
+        raise PlanError(f"{what} is empty; name at least one, or leave it out for all.")
     for n in numbers:
         if isinstance(n, bool) or not hasattr(n, "__index__"):
-            raise PlanError(f"{what}={given!r}: {n!r} is not a whole number.")
+            raise PlanError(f"{what}={given!r}: {n!r} is not a whole number; expected such as [0, 1].")
     return [int(n) for n in numbers]
 
 
 def _in_blocks(anatomy: Anatomy, stages: list[Stage], blocks: Any, placement: str) -> Choice:
-    rule, choice = BLOCK_RULES[placement], Choice()
+    rule, choice, tried = BLOCK_RULES[placement], Choice(), 0
+    positions = _positions(blocks)
     for stage in stages:
-        for block in _chosen_blocks(stage, blocks, choice):
+        for block in _chosen_blocks(stage, positions, choice):
+            tried += 1
             try:
                 value, edges = rule(block)
             except Missing as missing:
                 choice.left_out.append(LeftOut(stage.index, block.index, block.output, str(missing)))
             else:
                 choice.spots.append(Spot(value, edges, stage.index, block.index, placement))
-    if not choice.spots:
-        raise PlanError(_no_spots(anatomy, stages, choice, placement))
-    return choice
+    if choice.spots:
+        return choice
+    if choice.left_out and not tried:
+        have = "; ".join(dict.fromkeys(left.reason for left in choice.left_out))
+        raise PlanError(f"'{anatomy.model}' has no block {listing(positions or [])}: {have}, counted from 0.")
+    raise PlanError(_no_spots(anatomy, stages, choice, placement))
 
 
 def _no_spots(anatomy: Anatomy, stages: list[Stage], choice: Choice, placement: str) -> str:
@@ -238,57 +243,48 @@ def _has(stages: list[Stage], rule: Callable[[Block], Any]) -> bool:
     return False
 
 
-def _chosen_blocks(stage: Stage, blocks: Any, choice: Choice) -> list[Block]:
-    if blocks is None or not stage.blocks:
-        return list(stage.blocks)
+def _positions(blocks: Any) -> list[int] | None:
     if isinstance(blocks, str) and blocks not in ("first", "last"):
         raise PlanError(
             f"blocks={blocks!r} is not known; expected whole numbers, 'first' or 'last'."
             f"{did_you_mean(blocks, ('first', 'last'))}"
         )
+    if isinstance(blocks, str):
+        return [0] if blocks == "first" else [-1]
+    return None if blocks is None else _numbers("blocks", blocks)
+
+
+def _chosen_blocks(stage: Stage, positions: list[int] | None, choice: Choice) -> list[Block]:
     count = len(stage.blocks)
-    wanted = [0] if blocks == "first" else [-1] if blocks == "last" else _numbers("blocks", blocks)
-    for b in wanted:
+    if positions is None or not count:
+        return list(stage.blocks)
+    for b in positions:
         if not -count <= b < count:
             choice.left_out.append(LeftOut(stage.index, b, stage.output, f"stage {stage.index} has {count} blocks"))
-    return [stage.blocks[i] for i in sorted({b % count for b in wanted if -count <= b < count})]
+    return [stage.blocks[i] for i in sorted({b % count for b in positions if -count <= b < count})]
 
 
 # Named layers ----------------------------------------------------------------------------------------------------
 
 
-def _after(anatomy: Anatomy, globs: list[str]) -> Choice:
-    graph, choice = anatomy.graph, Choice()
-    calls = [c for c in [*graph.calls, *graph.containers] if not c.inserted]
-    names = list(dict.fromkeys(c.op.name for c in calls))
-    chosen: dict[int, Call] = {}
-    for glob in globs:
-        hits = [c for c in calls if _matches(c, glob)]
-        if not hits:
-            raise PlanError(f"after={glob!r} matches no layer of '{anatomy.model}'.{_nearest(glob, names)}")
-        chosen.update((id(c), c) for c in hits)
-    for call in (c for c in calls if id(c) in chosen):
-        value = call.outputs[0]
-        if value.stride is None or len(call.outputs) != 1:
-            shape = ", ".join(str(v.shape) for v in call.outputs)
-            choice.left_out.append(LeftOut(None, None, call.op.name, f"its output {shape} is not a feature map"))
+def _after(anatomy: Anatomy, after: Sequence[str] | str) -> Choice:
+    choice = Choice()
+    for call in select(anatomy.graph, after, anatomy.model):
+        value, reason = call.outputs[0], None
+        if len(call.outputs) != 1:
+            reason = f"it has {len(call.outputs)} outputs, and attention goes behind one map"
+        elif value.stride is None:
+            reason = f"its output {value.shape} is not a feature map"
+        elif value.call is None:
+            reason = "its output is an input of the model as it came"
+        if reason:
+            choice.left_out.append(LeftOut(None, None, call.op.name, reason))
         else:
             choice.spots.append(Spot(after_inserted(value), None, None, None, "after"))
     if not choice.spots:
-        left = choice.left_out[0]
-        raise PlanError(
-            f"after={listing(map(repr, globs))}: no layer can be attended to; '{left.output}': {left.reason}."
-        )
+        each = listing((f"'{left.output}': {left.reason}" for left in choice.left_out), 3)
+        raise PlanError(f"after names no layer of '{anatomy.model}' that can be attended to; {each}.")
     return choice
-
-
-def _matches(call: Call, glob: str) -> bool:
-    return fnmatch.fnmatchcase(call.op.name, glob) or fnmatch.fnmatchcase("/".join((*call.path, call.op.name)), glob)
-
-
-def _nearest(glob: str, names: list[str]) -> str:
-    bare = glob.replace("*", "").replace("?", "")
-    return did_you_mean(bare, names) or (f" Layers begin with {listing(names, 5)}." if names else "")
 
 
 def host_policy(spot: Spot, graph: Graph) -> Any:

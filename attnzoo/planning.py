@@ -10,8 +10,8 @@ from typing import Any
 import keras
 
 from attnzoo.anatomy import Anatomy, describe
-from attnzoo.errors import PlanError, listing
-from attnzoo.fitting import Refused, chosen, refusal
+from attnzoo.errors import PlanError
+from attnzoo.fitting import Refused, beneath, chosen, refusal, repeated
 from attnzoo.maker import AttentionLike, Maker, costs
 from attnzoo.placement import Choice, LeftOut, Spot, choose, host_policy
 from attnzoo.rewrite import Insertion, rebuild
@@ -226,10 +226,14 @@ def _sites(anatomy: Anatomy, choice: Choice, maker: Maker) -> list[Site]:
     graph = anatomy.graph
     taken = {c.op.name for c in [*graph.calls, *graph.containers]}
     taken.update(v.name for v in graph.inputs)
+    spots = list(_distinct(sorted(choice.spots, key=lambda s: s.value.order)))
+    twice = repeated(maker, spots, anatomy.model)
+    if twice:
+        raise PlanError(twice)
     sites: list[Site] = []
     problems: list[Refused] = []
     cost_of = functools.cache(functools.partial(costs, maker, graph.data_format))
-    for spot in _distinct(choice.spots):
+    for spot in spots:
         channels, height, width = graph.split_shape(spot.value)
         if channels is None:
             problems.append((spot.value.host, (height, width, None), "its number of channels is not known"))
@@ -296,8 +300,7 @@ def _insertion(site: Site) -> Insertion:
     if spot.edges is not None:
         return Insertion(site.make(), edges=tuple((c.container, c.op, i) for c, i in spot.edges))
     call = spot.value.call
-    if call is None:
-        raise PlanError(f"'{site.host}' is an input of the model; attention goes behind a layer.")
+    assert call is not None  # placement chooses what a layer makes, never an input
     return Insertion(site.make(), behind=(call.container, call.op, spot.value.index))
 
 
@@ -315,10 +318,6 @@ def _notes(anatomy: Anatomy, sites: list[Site], maker: Maker) -> Iterator[str]:
         gated = sum(b.gated for b in anatomy.blocks)
         count = len(anatomy.blocks)
         yield f"{gated} of {count} blocks carry squeeze-and-excitation of their own; this attention comes on top."
-    hosts = {s.host for s in sites}
-    earlier = sorted({c.op.site for c in anatomy.graph.calls if c.inserted} & hosts)
-    if earlier:
-        yield f"attention is there already behind {listing(earlier, 4)}; the new module is applied after it."
-    automatic = chosen(maker, (s.shape[-1] for s in sites))
-    if automatic:
-        yield automatic
+    for note in (beneath(maker, (s.spot for s in sites)), chosen(maker, (s.shape[-1] for s in sites))):
+        if note:
+            yield note

@@ -71,7 +71,9 @@ def rebuild(
         new = work.container(model)
     missed = [i.layer.name for i in insertions if i.layer.name not in work.hits]
     if missed:
-        raise RewriteError(f"'{missed[0]}' could not be placed: no call in '{model.name}' reads the map it attends to.")
+        raise RewriteError(
+            f"'{missed[0]}' has no place: '{model.name}' has changed since the plan was made; plan again."
+        )
     for old, copied in work.empty:
         copy_variables(old, copied)
     for old, copied in work.twins:
@@ -133,10 +135,15 @@ class _Rebuilder:
                 self.empty.append((op, new))
         return self.made[id(op)]
 
+    def _input(self, tensor: Any) -> Any:
+        new = _input_like(tensor)
+        self.twins.append((tensor._keras_history.operation, new._keras_history.operation))
+        return new
+
     def _functional(self, model: Any) -> Any:
         tensors: dict[int, Any] = {}
         for old in model.inputs:
-            tensors[id(old)] = _input_like(old)
+            tensors[id(old)] = self._input(old)
         attended: dict[tuple[str, int], Any] = {}
         for node in ordered_nodes(model):
             if self.drop and is_inserted(node.operation):
@@ -166,7 +173,7 @@ class _Rebuilder:
         return x
 
     def _sequential(self, model: Any) -> Any:
-        layers = [_input_like(functional_of(model).inputs[0])]
+        layers = [self._input(functional_of(model).inputs[0])]
         for old in model.layers:
             if self.drop and is_inserted(old):
                 continue
@@ -178,7 +185,10 @@ class _Rebuilder:
             self.hits.update(i.layer.name for i in [*before, *behind])
         new = keras.Sequential(layers, name=model.name)
         if new._functional is None:
-            raise RewriteError(f"Sequential model '{model.name}' could not be built again from its layers.")
+            raise RewriteError(
+                f"Sequential model '{model.name}' cannot be built again: one of its layers does not say what it makes"
+                " of its input; give it a compute_output_shape() or a call() that works on symbolic tensors."
+            )
         return new
 
 
@@ -218,8 +228,8 @@ def _call_like(node: Any, op: Any, read: list[Any]) -> list[Any]:
 def _check_same_kind(op: Any, old: Any, new: Any) -> None:
     if tuple(old.shape) != tuple(new.shape) or old.dtype != new.dtype:
         raise RewriteError(
-            f"'{op.name}' ({type(op).__name__}) returned {tuple(new.shape)} {new.dtype} where {tuple(old.shape)}"
-            f" {old.dtype} was expected: attention must keep shape and dtype."
+            f"layer '{op.name}' ({type(op).__name__}) returned {tuple(new.shape)} {new.dtype} where {tuple(old.shape)}"
+            f" {old.dtype} was expected; attention must keep shape and dtype, and a config must describe its layer."
         )
 
 

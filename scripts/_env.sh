@@ -8,6 +8,13 @@ VENV="${ATTNZOO_VENV:-${VIRTUAL_ENV:-$ROOT/.venv}}"
 case "$VENV" in /*) ;; *) VENV="$PWD/$VENV" ;; esac
 export TF_CPP_MIN_LOG_LEVEL="${TF_CPP_MIN_LOG_LEVEL:-3}"
 
+# The lowest versions that pyproject.toml allows instead of the newest, in an environment of their own.
+LOWEST=
+use_lowest() {
+  LOWEST=1
+  [ -n "${ATTNZOO_VENV:-}" ] || VENV="$ROOT/.venv-lowest"
+}
+
 say() { printf '%s\n' "$*" >&2; }
 
 # Prints the comment block at the top of the script $1 as its help.
@@ -43,13 +50,17 @@ print(hashlib.sha256(text).hexdigest())' "$ROOT"
 }
 
 install() {
-  local stamp="$VENV/.attnzoo-installed" now
+  local stamp="$VENV/.attnzoo-installed" now limits=()
   now="$(fingerprint)"
   if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$now" ]; then
     return
   fi
   say "Installing attnzoo and its test extra (a few minutes the first time) ..."
-  "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check -e "$ROOT[test]"
+  if [ -n "$LOWEST" ]; then
+    "$VENV/bin/python" "$ROOT/scripts/_lowest.py" "$ROOT/pyproject.toml" >"$VENV/lowest.txt"
+    limits=(-c "$VENV/lowest.txt")
+  fi
+  "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check ${limits[@]+"${limits[@]}"} -e "$ROOT[test]"
   printf '%s\n' "$now" >"$stamp"
 }
 

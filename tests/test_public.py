@@ -33,7 +33,7 @@ def test_public_functions_say_what_they_raise():
 
 @pytest.mark.parametrize("order", ["import attnzoo, keras", "import keras, attnzoo"])
 def test_layers_register_whichever_is_imported_first(order):
-    code = f"{order}; keras.saving.get_registered_object('attnzoo>CBAM') or exit(1)"
+    code = f"{order}; [keras.saving.get_registered_object(n) or exit(1) for n in ('attnzoo>CBAM', 'attnzoo>Inserted')]"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True).returncode == 0
 
 

@@ -69,6 +69,16 @@ def test_an_environment_that_is_none_is_not_overwritten(tmp_path):
     assert (tmp_path / "kept").exists()
 
 
+def test_the_lowest_versions_are_the_lower_bounds():
+    lowest = importlib.import_module("_lowest")
+    text = (ROOT / "pyproject.toml").read_text("utf-8")
+    found = lowest.constraints(text)
+    assert "keras==3.15.1" in found
+    assert {line.partition("==")[0] for line in found} >= {"tensorflow", "numpy", "h5py", "hypothesis", "onnx"}
+    with pytest.raises(ValueError, match=r"^'wrapt' has no lower bound of the form name>=version\.$"):
+        lowest.constraints(text.replace('"wrapt>=1.16"', '"wrapt"'))
+
+
 # The demo --------------------------------------------------------------------------------------------------------
 
 

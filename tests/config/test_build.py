@@ -221,12 +221,3 @@ def test_a_plan_that_fails_names_the_entry(tmp_path: Path, monkeypatch: pytest.M
         "insert:\n  - attention: se\n  - attention: se\n    stages: [9]\n"
     )
     assert fails("c.yaml", PlanError).startswith("c.yaml:4:5: insert.1: ")
-
-
-def test_a_head_needs_a_feature_map(tmp_path: Path) -> None:
-    path = tmp_path / "flat.keras"
-    x = keras.Input((4, 4, 3))
-    keras.Model(x, keras.layers.GlobalAveragePooling2D()(x)).save(path)
-    assert fails({"backbone": {"name": f"file:{path}"}, "head": {"classes": 2}}) == (
-        "head: needs one feature map to stand on; the backbone has (None, 3)."
-    )

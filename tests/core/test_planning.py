@@ -7,7 +7,6 @@ import pytest
 from keras import layers
 
 import attnzoo
-from attnzoo.errors import AttnzooError, PlanError
 
 from .helpers import mobilenet, small_resnet
 
@@ -224,99 +223,3 @@ def test_plan_as_plain_values(resnet):
     data = json.loads(json.dumps(attnzoo.plan(resnet, "se", stages=[1]).to_dict()))
     assert data["sites"][0]["name"] == "s0b1_out_se"
     assert data["sites"][0]["shape"] == [32, 32, 8]
-
-
-# Errors --------------------------------------------------------------------------------------------------------
-
-ERRORS = [
-    ({"attention": "cmab"}, "attention 'cmab' is not registered. Did you mean 'cbam'? Known: "),
-    (
-        {"ratoi": 4},
-        "SqueezeExcite has no option 'ratoi'. Did you mean 'ratio'?"
-        " Options: ratio, use_bias, gate, kernel_initializer.",
-    ),
-    (
-        {"placement": "residul"},
-        "placement 'residul' is not known. Did you mean 'residual'?"
-        " Known: stage, post, residual, pre, shortcut, inner, parallel.",
-    ),
-    ({"stages": [5]}, "'small_resnet' has no stage 5; it has 1 (stride 1), 2 (stride 2), 3 (stride 4)."),
-    ({"stages": []}, "stages is empty; leave it out for all."),
-    ({"stages": "34"}, "stages='34' is not a list of whole numbers."),
-    ({"stages": [1.5]}, "stages=[1.5]: 1.5 is not a whole number."),
-    ({"stages": [True]}, "stages=[True]: True is not a whole number."),
-    (
-        {"blocks": [0]},
-        "placement 'stage' goes once behind each stage and takes no blocks; use placement 'post' to choose blocks.",
-    ),
-    (
-        {"blocks": "lst", "placement": "post"},
-        "blocks='lst' is not known; expected whole numbers, 'first' or 'last'. Did you mean 'last'?",
-    ),
-    (
-        {"blocks": [7], "placement": "post"},
-        "'small_resnet' has no place for placement 'post': none of 3 blocks has it; block 7 ('s0b1_out'): stage 1 has 2"
-        " blocks. Possible here: stage, residual, pre, shortcut, inner, parallel, or after=[layer names].",
-    ),
-    (
-        {"after": "s0b9_out"},
-        "after='s0b9_out' matches no layer of 'small_resnet'. Did you mean 's0b1_out'?",
-    ),
-    ({"after": "zz*"}, "after='zz*' matches no layer of 'small_resnet'. Layers begin with "),
-    (
-        {"after": "logits"},
-        "after='logits': no layer can be attended to; 'logits': its output (None, 4) is not a feature map.",
-    ),
-    (
-        {"after": "s0b1_out", "stages": [1]},
-        "after=[...] names layers itself; it cannot be combined with stages, blocks or placement.",
-    ),
-    ({"init": "zero"}, "init='zero' is not known; expected 'identity' or 'paper'."),
-    ({"ratio": 0}, "SqueezeExcite: ratio=0 is not a whole number of 1 or more."),
-    (
-        {"attention": 3},
-        "attention=3 is not a registered key, a keras.layers.Layer subclass, or a callable channels -> layer.",
-    ),
-    (
-        {"attention": lambda channels: "x"},
-        "attention callable returned str for 8 channels; expected a keras layer.",
-    ),
-    (
-        {"attention": lambda channels: layers.Identity(), "ratio": 4},
-        "options ratio cannot be given with a callable; set them inside it.",
-    ),
-]
-
-
-@pytest.mark.parametrize(("request_", "message"), ERRORS, ids=[str(i) for i in range(len(ERRORS))])
-def test_errors_in_full(resnet, request_, message):
-    request_ = {"attention": "se", **request_}
-    with pytest.raises(AttnzooError) as error:
-        attnzoo.plan(resnet, request_.pop("attention"), **request_)
-    assert str(error.value) == message or (message.endswith(" ") and str(error.value).startswith(message))
-    assert "\n" not in str(error.value)
-
-
-@pytest.mark.parametrize(
-    ("application", "placement", "message"),
-    [
-        (
-            "VGG16",
-            "residual",
-            "'vgg16' has no place for placement 'residual': no repeated blocks were found."
-            " Possible here: stage, or after=[layer names].",
-        ),
-        (
-            "DenseNet121",
-            "residual",
-            "'densenet121' has no place for placement 'residual': none of 58 blocks has it;"
-            " block 0 ('conv2_block1_concat'): it is merged by concatenation and has no residual branch."
-            " Possible here: stage, post, or after=[layer names].",
-        ),
-    ],
-)
-def test_placements_a_backbone_does_not_have(application, placement, message):
-    model = getattr(keras.applications, application)(weights=None, include_top=False, input_shape=(None, None, 3))
-    with pytest.raises(PlanError) as error:
-        attnzoo.plan(model, "se", placement=placement)
-    assert str(error.value) == message
