@@ -15,11 +15,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import keras
-from keras import ops
 from keras.src.saving.serialization_lib import SafeModeScope  # it has no public name
 
 from attnzoo.errors import RewriteError
 from attnzoo.graph import is_container
+from attnzoo.layers._backend import value_for_another
 
 PLAIN = (
     types.NoneType,
@@ -146,8 +146,7 @@ def _weights(op: Any, new: Any) -> dict[int, Any] | None:
 
 def _value(variable: Any, shape: Any, dtype: Any = None) -> Any:
     """An initializer: the value of another variable."""
-    # JAX donates buffers, so that two variables must not hold the same one; TensorFlow copies before it writes.
-    return variable.value if keras.backend.backend() == "tensorflow" else ops.copy(variable.value)
+    return value_for_another(variable)
 
 
 def copy_variables(old: Any, new: Any) -> None:

@@ -15,6 +15,19 @@ use_lowest() {
   [ -n "${ATTNZOO_VENV:-}" ] || VENV="$ROOT/.venv-lowest"
 }
 
+# Keras on another backend, which is installed beside TensorFlow.
+BACKEND=
+EXTRAS=test
+use_backend() {
+  case "$1" in
+    tensorflow) ;;
+    jax | torch) EXTRAS="test,test-$1" ;;
+    *) say "unknown backend '$1'; expected tensorflow, jax or torch"; exit 2 ;;
+  esac
+  BACKEND="$1"
+  export KERAS_BACKEND="$1"
+}
+
 say() { printf '%s\n' "$*" >&2; }
 
 # Prints the comment block at the top of the script $1 as its help.
@@ -50,17 +63,17 @@ print(hashlib.sha256(text).hexdigest())' "$ROOT"
 }
 
 install() {
-  local stamp="$VENV/.attnzoo-installed" now limits=()
+  local stamp="$VENV/.attnzoo-installed-$EXTRAS" now limits=()
   now="$(fingerprint)"
   if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$now" ]; then
     return
   fi
-  say "Installing attnzoo and its test extra (a few minutes the first time) ..."
+  say "Installing attnzoo[$EXTRAS] (a few minutes the first time) ..."
   if [ -n "$LOWEST" ]; then
     "$VENV/bin/python" "$ROOT/scripts/_lowest.py" "$ROOT/pyproject.toml" >"$VENV/lowest.txt"
     limits=(-c "$VENV/lowest.txt")
   fi
-  "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check ${limits[@]+"${limits[@]}"} -e "$ROOT[test]"
+  "$VENV/bin/python" -m pip install --quiet --disable-pip-version-check ${limits[@]+"${limits[@]}"} -e "$ROOT[$EXTRAS]"
   printf '%s\n' "$now" >"$stamp"
 }
 

@@ -2,8 +2,10 @@
 
 import importlib
 import inspect
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -56,3 +58,10 @@ def test_error_tree_in_the_docstring_is_the_tree():
     drawn = [w for line in errors.__doc__.splitlines() for w in line.split() if w.endswith("Error")]
     defined = [n for n, c in vars(errors).items() if inspect.isclass(c) and issubclass(c, errors.AttnzooError)]
     assert set(drawn[:5]) == set(defined)
+
+
+def test_one_file_alone_knows_of_backends():
+    package = Path(attnzoo.__file__).parent
+    words = re.compile(r"config\.backend|backend\.backend|^\s*(import|from) (tensorflow|torch|jax)\b", re.MULTILINE)
+    found = {p.relative_to(package).as_posix() for p in package.rglob("*.py") if words.search(p.read_text("utf-8"))}
+    assert found == {"layers/_backend.py"}

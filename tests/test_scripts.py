@@ -6,6 +6,7 @@ import importlib
 import os
 import subprocess
 import sys
+import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 import keras
@@ -178,3 +179,24 @@ def test_the_functions_of_blog_posts_compute_what_our_modules_compute(key):
     ours.build(x.shape)
     ours.set_weights(published.get_weights())
     np.testing.assert_allclose(keras.ops.convert_to_numpy(ours(x)), theirs, atol=1e-5)
+
+
+def test_a_backend_that_keras_does_not_have_is_refused():
+    run = subprocess.run([ROOT / "scripts" / "test", "--backend", "jaxx"], capture_output=True, text=True)
+    assert (run.returncode, run.stderr) == (2, "unknown backend 'jaxx'; expected tensorflow, jax or torch\n")
+
+
+def test_the_figures_of_a_run_take_the_row_of_their_backend(monkeypatch):
+    record = importlib.import_module("_record_backend")
+    monkeypatch.setattr(record, "version", lambda name: "1.2")
+    monkeypatch.setattr(record.time, "strftime", lambda form: "2026-01-02")
+    skipped = (
+        '<testcase><skipped message="not here"/></testcase>' * 2 + '<testcase><skipped message="no net"/></testcase>'
+    )
+    xml = f'<testsuites><testsuite tests="9" failures="1" errors="1" skipped="3" time="130">{skipped}</testsuite></testsuites>'
+    line = record.row(ElementTree.fromstring(xml), "jax")
+    assert line == "| jax 1.2 | 4 | 2 | 2 not here; 1 no net | 2 min | 2026-01-02 |"
+    page = "| backend | passed |\n| tensorflow | |\n| jax 1.1 | old |\n| torch | |\n"
+    assert record.put(page, line) == page.replace("| jax 1.1 | old |", line)
+    with pytest.raises(ValueError, match="0 rows for mlx"):
+        record.put(page, "| mlx 1 |")

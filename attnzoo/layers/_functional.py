@@ -6,9 +6,10 @@ import functools
 from collections.abc import Sequence
 from typing import Any
 
-import keras
 import numpy as np
 from keras import ops
+
+from attnzoo.layers._backend import pools_fast
 
 
 def global_mean(x: Any, axes: tuple[int, int], dtype: str) -> Any:
@@ -27,10 +28,8 @@ def global_mean(x: Any, axes: tuple[int, int], dtype: str) -> Any:
 def global_max(x: Any, axes: tuple[int, int], dtype: str) -> Any:
     """Maximum over the spatial axes, (batch, channels), in `dtype`."""
     height, width = x.shape[axes[0]], x.shape[axes[1]]
-    windowed = keras.backend.backend() == "tensorflow" and keras.backend.standardize_dtype(x.dtype) == "float32"
-    if not windowed or axes != (1, 2) or height is None or width is None:
+    if not pools_fast(x) or axes != (1, 2) or height is None or width is None:
         return ops.cast(ops.max(x, axis=axes), dtype)
-    # TensorFlow pools a whole map twice as fast as it reduces it; others have no kernel of their own for it.
     return ops.cast(ops.max_pool(x, (height, width), data_format="channels_last")[:, 0, 0], dtype)
 
 
