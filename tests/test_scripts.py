@@ -193,7 +193,7 @@ def test_the_figures_of_a_run_take_the_row_of_their_backend(monkeypatch):
     skipped = (
         '<testcase><skipped message="not here"/></testcase>' * 2 + '<testcase><skipped message="no net"/></testcase>'
     )
-    xml = f'<testsuites><testsuite tests="9" failures="1" errors="1" skipped="3" time="130">{skipped}</testsuite></testsuites>'
+    xml = f'<testsuite tests="9" failures="1" errors="1" skipped="3" time="130">{skipped}</testsuite>'
     line = record.row(ElementTree.fromstring(xml), "jax")
     assert line == "| jax 1.2 | 4 | 2 | 2 not here; 1 no net | 2 min | 2026-01-02 |"
     page = "| backend | passed |\n| tensorflow | |\n| jax 1.1 | old |\n| torch | |\n"
