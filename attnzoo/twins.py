@@ -155,8 +155,7 @@ def copy_variables(old: Any, new: Any) -> None:
     Raises:
         RewriteError: if the two do not have the same variables.
     """
-    theirs, ours = old.variables, new.variables
-    # Names are not compared: Keras numbers the variables of layers that give them none.
+    theirs, ours = old.variables, _in_order_of(old.variables, new.variables)
     if [(tuple(v.shape), v.dtype) for v in theirs] != [(tuple(v.shape), v.dtype) for v in ours]:
         raise RewriteError(
             f"layer '{old.name}' ({type(old).__name__}) has {len(theirs)} variables, made again from its config it has"
@@ -173,6 +172,15 @@ def copy_variables(old: Any, new: Any) -> None:
                 b.load_own_variables(store)
         elif hasattr(b, "finalize_state"):
             b.finalize_state()
+
+
+def _in_order_of(theirs: list[Any], ours: list[Any]) -> list[Any]:
+    """Returns our variables in the order of theirs where names say which is which (a layer quantised after it was built
+    has another order than one made quantised); Keras numbers those that a layer gives no name, and keeps their order.
+    """
+    by_name = {v.name: v for v in ours}
+    names = [v.name for v in theirs]
+    return [by_name[n] for n in names] if len(by_name) == len(ours) and set(names) == set(by_name) else ours
 
 
 def copy_trainable(old: Any, new: Any) -> None:
