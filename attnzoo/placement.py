@@ -113,6 +113,10 @@ def _inner(block: Block) -> tuple[Value, tuple[Edge, ...] | None]:
 
 
 def _branch(block: Block) -> Value:
+    if block.kind == "composite" and block.merge.call:
+        layer = type(block.merge.call.op)
+        package = layer.__module__.partition(".")[0]
+        raise Missing(f"it is a {layer.__name__} ({package}), one layer that hides its parts")
     if block.branch is None:
         raise Missing("it is merged by concatenation and has no residual branch")
     return block.branch

@@ -456,20 +456,6 @@ def test_layers_without_a_config_are_refused_by_name():
         attnzoo.augment(model, "se")
 
 
-def test_models_that_cannot_be_made_from_tensors_become_plain_with_a_warning():
-    class Fixed(keras.Model):
-        def __init__(self, width):
-            inputs = keras.Input((16, 16, 3))
-            super().__init__(inputs, basic_block(conv_bn_relu(inputs, width), width))
-
-    model = Fixed(4)
-    with pytest.warns(
-        UserWarning, match="is a Fixed, which cannot be made from tensors; the result is a plain keras.Model"
-    ):
-        new = attnzoo.augment(model, "se")
-    assert_same_outputs(model, new)
-
-
 def test_no_warnings_in_the_ordinary_case():
     model = small_resnet()
     with warnings.catch_warnings():
