@@ -3,7 +3,7 @@
 Nested models are opened: a call of a nested Functional or Sequential model is replaced by the calls inside it, so that
 whoever reads the graph need not know how its author packed it. Each call remembers the container it stands in.
 
-This file, `twins`, `classes` and `rewrite` are the only ones that touch private attributes of Keras.
+This file, `twins`, `attended`, `classes` and `rewrite` are the only ones that touch private attributes of Keras.
 """
 
 from __future__ import annotations

@@ -17,7 +17,8 @@ import keras
 from keras import tree
 
 from attnzoo.addresses import containers
-from attnzoo.classes import Attended, Finder, attended_class, instance_like, is_made_from_tensors, plain_class
+from attnzoo.attended import Attended, attended_class, is_made_from_tensors, plain_class
+from attnzoo.classes import Finder, instance_like
 from attnzoo.errors import RewriteError
 from attnzoo.graph import (
     Functional,

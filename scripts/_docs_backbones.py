@@ -62,7 +62,7 @@ def checks(model: Any, folder: Path) -> list[str]:
         new = attnzoo.augment(model, "eca", placement=placement)
         equal.append(isinstance(new, type(model)) and _same(model(x), new(x)))
         if getattr(model, "pyramid_outputs", None):
-            same_pyramid.append(_same(*(keras.Model(m.inputs, m.pyramid_outputs)(x) for m in (model, new))))
+            same_pyramid.append(_same(*(keras.Model(m.input, m.pyramid_outputs)(x) for m in (model, new))))
         for layer in new.layers:
             if isinstance(layer, attnzoo.layers.Attention):
                 layer.alpha.assign(0.5)

@@ -14,7 +14,7 @@ def resnet(block_type: str = "basic_block", **kwargs: Any) -> Any:
 
     return ResNetBackbone(
         **{
-            "input_conv_filters": [8],
+            "input_conv_filters": [64],
             "input_conv_kernel_sizes": [3],
             "stackwise_num_filters": [64, 16, 16, 24],
             "stackwise_num_blocks": [1, 2, 1, 1],
@@ -60,6 +60,7 @@ def cspnet(stage_type: str = "csp", block_type: str = "dark_block") -> Any:
         stackwise_num_filters=[16, 24, 32],
         block_type=block_type,
         stage_type=stage_type,
+        expand_ratio=[1.0 if stage_type == "dark" else 2.0],
         image_shape=SHAPE,
     )
 
@@ -170,7 +171,7 @@ def mit() -> Any:
 FAMILIES: dict[str, Callable[[], Any]] = {
     "ResNet": resnet,
     "ResNetV2": lambda: resnet("bottleneck_block", use_pre_activation=True),
-    "ResNet-vd": lambda: resnet("basic_block_vd", input_conv_filters=[8, 8], input_conv_kernel_sizes=[3, 3]),
+    "ResNet-vd": lambda: resnet("basic_block_vd", input_conv_filters=[8, 64], input_conv_kernel_sizes=[3, 3]),
     "DenseNet": densenet,
     "VGG": vgg,
     "Xception": xception,

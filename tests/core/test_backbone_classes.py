@@ -12,7 +12,7 @@ import pytest
 from keras import layers
 
 import attnzoo
-from attnzoo.classes import Attended
+from attnzoo.attended import Attended
 from attnzoo.errors import AttnzooError, RewriteError
 from attnzoo.placement import PLACEMENTS
 

@@ -29,7 +29,7 @@ def reloaded(model, tmp_path):
 
 
 def pyramid(backbone):
-    return keras.Model(backbone.inputs, backbone.pyramid_outputs)
+    return keras.Model(backbone.input, backbone.pyramid_outputs)
 
 
 def placements_of(model):
@@ -73,10 +73,10 @@ def test_every_family_stays_itself_and_computes_the_same(family, tmp_path):
 def test_the_pyramid_carries_attention(backbone, tmp_path):
     new = moved(attnzoo.augment(backbone, "cbam", stages=[3]))
     x = images(backbone)
-    old_maps, new_maps = (keras.Model(m.inputs, m.pyramid_outputs)(x) for m in (backbone, new))
+    old_maps, new_maps = (keras.Model(m.input, m.pyramid_outputs)(x) for m in (backbone, new))
     assert [k for k in old_maps if not np.array_equal(array(old_maps[k]), array(new_maps[k]))] == ["P4", "P5"]
     again = reloaded(new, tmp_path)
-    for key, value in keras.Model(again.inputs, again.pyramid_outputs)(x).items():
+    for key, value in keras.Model(again.input, again.pyramid_outputs)(x).items():
         np.testing.assert_array_equal(array(value), array(new_maps[key]))
 
 
