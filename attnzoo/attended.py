@@ -103,7 +103,7 @@ def attended_class(base: type[Any]) -> type[Any]:
     return cls
 
 
-def plain_class(model: Any) -> type[Any]:
+def plain_class(model: Any) -> Any:
     """Returns the class of a model, or of the model it would be without attention."""
     return type(model).attnzoo_base if isinstance(model, Attended) else type(model)
 
@@ -135,7 +135,7 @@ def _plain(model: Any) -> Any:
 
 def _check_describes(model: Any, base: type[Any], config: dict[str, Any]) -> None:
     """Refuses a file that could not be loaded while there is still something to be done about it."""
-    if getattr(base.from_config, "__func__", None) is not keras.Model.from_config.__func__:  # type: ignore[attr-defined]
+    if getattr(base.from_config, "__func__", None) is not keras.Model.from_config.__func__:
         return
     try:
         inspect.signature(base.__init__).bind(model, **config)

@@ -167,7 +167,7 @@ def find_blocks(graph: Graph) -> list[FoundBlock]:
     hidden = [
         FoundBlock("composite", v, v.call.inputs[0], [v])
         for v in graph.values
-        if v not in interior and v not in ends and v.call and is_composite(v.call)
+        if v.stride is not None and v not in interior and v not in ends and v.call and is_composite(v.call)
     ]
     return sorted(
         (b for b in merged + projected + hidden if b.merge.deepest == b.merge.stride), key=lambda b: b.merge.order

@@ -33,7 +33,7 @@ from keras import tree
 
 from attnzoo.attended import is_made_from_tensors, plain_class
 from attnzoo.errors import RewriteError
-from attnzoo.graph import Functional, is_container
+from attnzoo.graph import Functional, is_container, source_of
 from attnzoo.twins import is_plain, weights_like
 
 _KEPT = (
@@ -64,7 +64,7 @@ _LEFT_BEHIND = (
 _MADE_ANEW = (keras.Metric, keras.optimizers.Optimizer, keras.losses.Loss)
 
 
-def instance_like(old: Any, cls: type[Any], inputs: Any, outputs: Any, find: Finder) -> Any:
+def instance_like(old: Any, cls: Any, inputs: Any, outputs: Any, find: Finder) -> Any:
     """Returns an instance of `cls` with a new graph and the attributes of `old`; no constructor of the user's runs.
 
     Raises:
@@ -77,9 +77,18 @@ def instance_like(old: Any, cls: type[Any], inputs: Any, outputs: Any, find: Fin
     for name, value in _attributes(old).items():
         if name not in vars(new):
             setattr(new, name, carrier.carried(value, name))
-    if "_functional_layer_ids" in vars(new):  # KerasHub's; identities are no plain numbers
-        new._functional_layer_ids = {id(layer) for layer in new._flatten_layers()}
+    _point_by_identity_and_name(old, new, find)
     return new
+
+
+def _point_by_identity_and_name(old: Any, new: Any, find: Finder) -> None:
+    """Sets what points to layers without holding them: ids in KerasHub and KerasCV, names in KerasCV's pyramids."""
+    if "_functional_layer_ids" in vars(new):
+        new._functional_layer_ids = {id(layer) for layer in new._flatten_layers()}
+    names = vars(new).get("_pyramid_level_inputs")
+    if names:
+        attended = {level: find.tensor(old.get_layer(name).output) for level, name in names.items()}
+        new._pyramid_level_inputs = {level: source_of(tensor)[0].name for level, tensor in attended.items()}
 
 
 @dataclass(frozen=True)

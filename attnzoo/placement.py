@@ -273,7 +273,8 @@ def _after(anatomy: Anatomy, globs: list[str]) -> Choice:
         chosen.update((id(c), c) for c in hits)
     for call in (c for c in calls if id(c) in chosen):
         value = call.outputs[0]
-        if value.stride is None or len(call.outputs) != 1:
+        # Not by stride: maps that a transformer makes of its tokens have none that could be followed.
+        if len(value.shape) != 4 or graph.split_shape(value)[1:] == (1, 1) or len(call.outputs) != 1:
             shape = ", ".join(str(v.shape) for v in call.outputs)
             choice.left_out.append(LeftOut(None, None, call.op.name, f"its output {shape} is not a feature map"))
         else:
