@@ -54,13 +54,14 @@ _LEFT_BEHIND = (
     "_jax_state",
     "_jax_state_synced",
     "_obj_reference_counts_dict",
+    "_torch_params",
     "history",
     "optimizer",
     "stop_evaluating",
     "stop_predicting",
     "stop_training",
 )
-"""What compiling and training leave in a model."""
+"""What compiling, training and the backends leave in a model."""
 _MADE_ANEW = (keras.Metric, keras.optimizers.Optimizer, keras.losses.Loss)
 
 

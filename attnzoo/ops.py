@@ -44,9 +44,9 @@ def is_conv(call: Call) -> bool:
 
 def is_composite(call: Call) -> bool:
     """True for a layer that hides a block, or several: one map in, maps out, and two convolutions or more inside."""
-    if not is_conv(call) or isinstance(call.op, Attention) or len(call.inputs) != 1:
-        return False
     parts = [part for part in parts_of(call.op) if not parts_of(part)]
+    if not parts or not is_conv(call) or isinstance(call.op, Attention) or len(call.inputs) != 1:
+        return False
     return sum(any(len(w.shape) == 4 for w in part.weights) for part in parts) >= 2
 
 

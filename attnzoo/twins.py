@@ -50,7 +50,7 @@ def twin(op: Any) -> tuple[Any, bool]:
     if new is not None:
         return new, True
     try:
-        new = type(op).from_config(op.get_config())
+        new = _long_way(op)
     except Exception as cause:
         reason = str(cause).strip().splitlines()[0] if str(cause).strip() else type(cause).__name__
         raise RewriteError(
@@ -60,6 +60,18 @@ def twin(op: Any) -> tuple[Any, bool]:
     # Some constructors take the name for a prefix: KerasHub's DepthwiseConvBlock calls itself `<name>_0`.
     new.name = op.name
     return new, False
+
+
+def _long_way(op: Any) -> Any:
+    """From the config, or where that is wrong (KerasHub's MiT) from the constructor's arguments that Keras kept."""
+    try:
+        return type(op).from_config(op.get_config())
+    except Exception:
+        if getattr(op, "_auto_config", None) is None:
+            raise
+        new = type(op)(**{"dtype": op.dtype_policy, **op._auto_config.config, "name": op.name})
+        new._auto_config = op._auto_config
+        return new
 
 
 def _short_way(op: Any) -> Any:

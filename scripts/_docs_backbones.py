@@ -38,7 +38,7 @@ def row(family: str, model: Any) -> list[str]:
         f"`{type(model).__name__}`",
         ", ".join(str(s.index) for s in stages) or "none",
         ", ".join(f"{n} {kind}" for kind, n in sorted(blocks.items())) or "none",
-        ", ".join(placements(model)) or "`after=[...]` only",
+        ", ".join(placements(model)) or "`after`",
     ]
 
 
@@ -105,8 +105,8 @@ maps, tasks take it (`ResNetImageClassifier(backbone=...)`), and it saves to `.k
 What follows was tried with keras-hub {version} on small backbones, in every placement the model has, by
 `scripts/docs-backbones`. *Outputs* and *pyramid*: equal bit for bit before and after `augment`. *File*: saved with
 attention that has left its identity, and reloaded to the same numbers and the same class. *Stages* and *blocks* are
-those of the small model; a *composite* block is one layer that hides its parts (KerasHub's MobileNet, for one), so that
-attention can go behind it (`stage`, `post`) but not into it.
+those of the small model. A *composite* block is one layer that hides its parts (KerasHub's MobileNet, for one), so that
+attention can go behind it (`stage`, `post`) but not into it; asking for that is an error that names the layer.
 
 {table}
 
@@ -127,12 +127,24 @@ asks of every model that is saved; and it must not insert attention in its const
 - Composite blocks are not opened. Their layers could be called one by one, but then the model would no longer be what
   its class's constructor makes: `strip`, the file and KerasHub's own weight files depend on that.
   Squeeze-and-excitation inside them is not seen either, so that a plan does not mention it.
-- HGNetV2 is two layers, an embedder and an encoder: attention can only go on what the encoder returns.
+- HGNetV2 is two layers, an embedder and an encoder, so that attention goes on the maps that the encoder returns, and
+  its later stages do not see it.
+- A stage of CSPNet's `csp` and `cs3` is one block that is merged by concatenation; the residual blocks inside it are
+  not offered one by one.
 - `save_to_preset` is refused: a preset has no place for attention. `model.save("name.keras")` has, and
   `attnzoo.strip(model)` can be saved as a preset.
-- Vision transformers (ViT, DeiT, DINO, Swin, CLIP, SAM) have no feature maps between their blocks to attend to. MiT has
-  them at the end of each stage.
-KERAS_CV
+- Vision transformers (ViT, DeiT, DINO, Swin, CLIP, SAM) have no feature maps between their blocks to attend to. MiT
+  makes maps of its tokens at the end of each stage; they are reached by name, `after="output_level_*"`.
+- Optimizers, metrics and compile state are not carried over: compile the new model or task.
+
+## KerasCV
+
+KerasCV 0.9.0, its last release (its maintainers point to KerasHub), imports with Keras 3.15.1. Its backbones are
+handled in the same way, and the layer names in `pyramid_level_inputs` follow the attention. Tried by hand with the
+placements `stage` and, where there is one, `residual`: `ResNetBackbone`, `DenseNetBackbone`, `VGG16Backbone` and
+`YOLOV8Backbone` give equal outputs, `strip` and reload. `CSPDarkNetBackbone` holds a `Lambda` layer, which is refused
+by name; `ResNetV2Backbone` cannot be made by KerasCV itself there, because it gives two layers one name. The tests of
+KerasCV run where it is installed.
 """
 
 

@@ -168,13 +168,16 @@ def test_strip_gives_back_the_class_itself():
     assert_same_outputs(model, plain)
 
 
-def test_plain_models_inside_a_model_keep_their_class():
+def test_models_inside_a_model_keep_their_class(tmp_path):
     inner = net()
     inputs = keras.Input((32, 32, 3), name="image")
     model = keras.Model(inputs, layers.Dense(2)(inner(inputs)))
     new = attnzoo.augment(model, "se", stages=[2])
     assert type(new) is type(model)
     assert isinstance(new.get_layer("net"), Net)
+    again = reloaded(moved(new), tmp_path)
+    assert type(again.get_layer("net")) is type(new.get_layer("net"))
+    assert_same_outputs(new, again)
     assert type(attnzoo.strip(new).get_layer("net")) is Net
 
 
