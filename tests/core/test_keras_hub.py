@@ -1,7 +1,9 @@
 """KerasHub: backbones stay backbones, with their pyramids, tasks and files."""
 
+import importlib
 import subprocess
 import sys
+from pathlib import Path
 
 import keras
 import numpy as np
@@ -211,3 +213,10 @@ def test_half_precision_backbones_keep_their_policy(tmp_path):
     assert new.dtype_policy.name == "mixed_bfloat16"
     assert attnzoo.strip(new).get_config() == model.get_config()
     assert_same_outputs(model, reloaded(new, tmp_path))
+
+
+@pytest.mark.exhaustive
+def test_the_page_is_what_the_script_writes(monkeypatch):
+    monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "scripts"))
+    script = importlib.import_module("_docs_backbones")
+    assert script.PAGE.read_text("utf-8") == script.page(), "docs/backbones.md is stale; run scripts/docs-backbones."
