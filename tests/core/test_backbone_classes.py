@@ -210,6 +210,7 @@ def test_augmentations_compose_across_files(tmp_path):
     assert_same_outputs(model, attnzoo.strip(reloaded(again, tmp_path)))
 
 
+@pytest.mark.exhaustive
 def test_a_file_reloads_in_a_fresh_process_that_knows_the_class(tmp_path):
     new = moved(attnzoo.augment(net(), "cbam"))
     x = pixels(new)
@@ -267,8 +268,15 @@ class Classifier(keras.Model):
         return cls(**{**config, "backbone": keras.saving.deserialize_keras_object(config["backbone"])})
 
 
-@pytest.mark.parametrize("flat", [False, True])
-@pytest.mark.parametrize("earlier", [False, True])
+@pytest.mark.parametrize(
+    ("flat", "earlier"),
+    [
+        (False, True),
+        (True, False),
+        pytest.param(False, False, marks=pytest.mark.exhaustive),
+        pytest.param(True, True, marks=pytest.mark.exhaustive),
+    ],
+)
 def test_attention_in_a_model_given_to_the_constructor_is_saved_once(flat, earlier, tmp_path):
     backbone = randomize(small_backbone())
     model = randomize(Classifier(attnzoo.augment(backbone, "eca") if earlier else backbone, flat, name="classifier"))

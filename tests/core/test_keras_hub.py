@@ -58,7 +58,7 @@ def assert_stays_itself(model, tmp_path, **where):
     assert_same_outputs(new, again, x)
 
 
-@pytest.mark.parametrize("family", ["DenseNet", "VGG", "EfficientNetV2", "MobileNet", "HGNetV2"])
+@pytest.mark.parametrize("family", ["VGG", "DenseNet", "MobileNet"])
 def test_a_backbone_stays_itself_and_computes_the_same(family, tmp_path):
     assert_stays_itself(randomize(FAMILIES[family]()), tmp_path)
 
@@ -160,6 +160,7 @@ def detector_like(source, model):
     return model
 
 
+@pytest.mark.exhaustive
 def test_a_whole_detector_is_augmented_and_saved(backbone, tmp_path):
     model = randomize(detector(backbone))
     new = attnzoo.augment(model, "se", stages=[3, 4])
