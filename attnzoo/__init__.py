@@ -78,3 +78,4 @@ def __dir__() -> list[str]:
 @wrapt.when_imported("keras")
 def _register_layers(_: Any) -> None:
     importlib.import_module("attnzoo.layers")
+    importlib.import_module("attnzoo.attended")

@@ -2,7 +2,8 @@
 
 A merge closes a block if everything between it and the value that dominates it runs at its resolution or a finer one:
 that keeps the long skips of a U-Net out. A projection closes a block if it is a normalised 1x1 convolution that
-nothing activates, behind a spatial convolution that something did.
+nothing activates, behind a spatial convolution that something did. A layer that holds several convolutions (KerasHub's
+MobileNet) is a block whose parts cannot be reached.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from typing import Any, Literal
 from attnzoo.graph import Call, Graph, Value
 from attnzoo.ops import (
     is_activation,
+    is_composite,
     is_conv,
     is_depthwise,
     is_norm,
@@ -24,7 +26,7 @@ from attnzoo.ops import (
     merge_kind,
 )
 
-Kind = Literal["residual", "concat", "projection"]
+Kind = Literal["residual", "concat", "projection", "composite"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -33,8 +35,8 @@ class Block:
 
     Attributes:
         index: position within its stage, from 0.
-        kind: `"residual"` (merged by addition), `"concat"` (a dense or Inception cell) or `"projection"` (an inverted
-            bottleneck without a shortcut).
+        kind: `"residual"` (merged by addition), `"concat"` (a dense or Inception cell), `"projection"` (an inverted
+            bottleneck without a shortcut) or `"composite"` (one layer that hides its parts).
         input, output: names of the layers whose outputs enter and leave the block.
         channels: of the output.
         stride: output stride, relative to the model's input.
@@ -162,7 +164,14 @@ def find_blocks(graph: Graph) -> list[FoundBlock]:
         for v in graph.values
         if v not in interior and v not in ends and (b := _projection_block(v, graph)) is not None
     ]
-    return sorted((b for b in merged + projected if b.merge.deepest == b.merge.stride), key=lambda b: b.merge.order)
+    hidden = [
+        FoundBlock("composite", v, v.call.inputs[0], [v])
+        for v in graph.values
+        if v.stride is not None and v not in interior and v not in ends and v.call and is_composite(v.call)
+    ]
+    return sorted(
+        (b for b in merged + projected + hidden if b.merge.deepest == b.merge.stride), key=lambda b: b.merge.order
+    )
 
 
 def _merged_block(value: Value, graph: Graph) -> FoundBlock | None:

@@ -3,7 +3,7 @@
 Nested models are opened: a call of a nested Functional or Sequential model is replaced by the calls inside it, so that
 whoever reads the graph need not know how its author packed it. Each call remembers the container it stands in.
 
-This file, `rewrite` and `twins` are the only ones that touch private attributes of Keras.
+This file, `twins`, `attended`, `classes` and `rewrite` are the only ones that touch private attributes of Keras.
 """
 
 from __future__ import annotations
@@ -117,6 +117,23 @@ def is_inserted(op: Any) -> bool:
 def is_container(op: Any) -> bool:
     """True for a model whose graph can be opened."""
     return isinstance(op, Functional | keras.Sequential)
+
+
+def node_of(tensor: Any) -> Any:
+    """Returns the call that a symbolic tensor comes from."""
+    operation, node_index, _ = tensor._keras_history
+    return operation._inbound_nodes[node_index]
+
+
+def source_of(tensor: Any) -> tuple[Any, int]:
+    """Returns the operation that a symbolic tensor comes from, and which of its outputs it is."""
+    operation, _, index = tensor._keras_history
+    return operation, index
+
+
+def parts_of(op: Any) -> list[Any]:
+    """Returns all layers inside a layer."""
+    return list(op._flatten_layers(include_self=False)) if isinstance(op, keras.layers.Layer) else []
 
 
 def functional_of(model: Any) -> Any:

@@ -6,6 +6,9 @@ from typing import TYPE_CHECKING, Literal
 
 import keras
 
+from attnzoo.graph import parts_of
+from attnzoo.layers import Attention
+
 if TYPE_CHECKING:
     from attnzoo.graph import Call, Graph
 
@@ -37,6 +40,14 @@ def is_conv(call: Call) -> bool:
     if not _is_layer(call):
         return type(call.op).__name__ in RAW_CONVS
     return not isinstance(call.op, NOT_CONV) and any(len(w.shape) >= 2 for w in call.op.weights)
+
+
+def is_composite(call: Call) -> bool:
+    """True for a layer that hides a block, or several: one map in, maps out, and two convolutions or more inside."""
+    parts = [part for part in parts_of(call.op) if not parts_of(part)]
+    if not parts or not is_conv(call) or isinstance(call.op, Attention) or len(call.inputs) != 1:
+        return False
+    return sum(any(len(w.shape) == 4 for w in part.weights) for part in parts) >= 2
 
 
 def is_pointwise(call: Call) -> bool:

@@ -113,6 +113,10 @@ def _inner(block: Block) -> tuple[Value, tuple[Edge, ...] | None]:
 
 
 def _branch(block: Block) -> Value:
+    if block.kind == "composite" and block.merge.call:
+        layer = type(block.merge.call.op)
+        package = layer.__module__.partition(".")[0]
+        raise Missing(f"it is a {layer.__name__} ({package}), one layer that hides its parts")
     if block.branch is None:
         raise Missing("it is merged by concatenation and has no residual branch")
     return block.branch
@@ -273,7 +277,8 @@ def _after(anatomy: Anatomy, after: Sequence[str] | str) -> Choice:
         value, reason = call.outputs[0], None
         if len(call.outputs) != 1:
             reason = f"it has {len(call.outputs)} outputs, and attention goes behind one map"
-        elif value.stride is None:
+        # Not by stride: maps that a transformer makes of its tokens have none that could be followed.
+        elif len(value.shape) != 4 or anatomy.graph.split_shape(value)[1:] == (1, 1):
             reason = f"its output {value.shape} is not a feature map"
         elif value.call is None:
             reason = "its output is an input of the model as it came"

@@ -9,21 +9,23 @@ from __future__ import annotations
 
 import contextlib
 import gc
-import warnings
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 from keras import tree
-from keras.src.models.functional import functional_like_constructor
 
+from attnzoo.addresses import containers
+from attnzoo.attended import Attended, attended_class, is_made_from_tensors, plain_class
+from attnzoo.classes import Finder, instance_like
 from attnzoo.errors import RewriteError
 from attnzoo.graph import (
     Functional,
     functional_of,
     is_container,
     is_inserted,
+    node_of,
     ordered_nodes,
 )
 from attnzoo.twins import copy_trainable, copy_variables, twin
@@ -160,7 +162,35 @@ class _Rebuilder:
                 _check_same_kind(node.operation, old, new)
                 there = self.behind.get((id(model), id(node.operation), index), ())
                 tensors[id(old)] = self._attend(there, new, attended)
-        return _functional_like(model, lambda old: tensors[id(old)])
+        return self._like(model, tensors)
+
+    def _like(self, model: Any, tensors: dict[int, Any]) -> Any:
+        inputs = tree.map_structure(lambda old: tensors[id(old)], model._inputs_struct)
+        outputs = tree.map_structure(lambda old: tensors[id(old)], model._outputs_struct)
+        cls = plain_class(model)
+        if is_made_from_tensors(cls):
+            new = cls(inputs=inputs, outputs=outputs, name=model.name)
+        else:
+            if not self.drop and (isinstance(model, Attended) or self._inserts_into(model)):
+                cls = attended_class(cls)
+            find = Finder(lambda t: tensors.get(id(t)), self._held, self.twins, self.share)
+            new = instance_like(model, cls, inputs, outputs, find)
+        # Keras names outputs after the layers they come from; attention on an output must not rename it.
+        new.output_names = list(model.output_names)
+        return new
+
+    def _inserts_into(self, model: Any) -> bool:
+        inside = {id(container) for container in containers(model)}
+        return any(container in inside for container, _, _ in (*self.behind, *self.before))
+
+    def _held(self, op: Any) -> Any:
+        """Returns the counterpart of what an attribute holds, which may stand in no graph."""
+        if self.share and id(op) not in self.made:
+            return op
+        new = self._op(op)
+        if isinstance(op, keras.layers.Layer) and op.built and not new.built:
+            new.build_from_config(op.get_build_config() or {})
+        return new
 
     def _attend(self, insertions: Iterable[Insertion], x: Any, attended: dict[tuple[str, int], Any]) -> Any:
         for insertion in insertions:
@@ -183,13 +213,21 @@ class _Rebuilder:
             layers.append(self._op(old))
             layers += [i.layer for i in behind]
             self.hits.update(i.layer.name for i in [*before, *behind])
-        new = keras.Sequential(layers, name=model.name)
+        new = self._sequential_class(model)(layers, name=model.name)
         if new._functional is None:
             raise RewriteError(
                 f"Sequential model '{model.name}' cannot be built again: one of its layers does not say what it makes"
                 " of its input; give it a compute_output_shape() or a call() that works on symbolic tensors."
             )
         return new
+
+    def _sequential_class(self, model: Any) -> Any:
+        if type(model).__init__ is not keras.Sequential.__init__:
+            raise RewriteError(
+                f"Sequential model '{model.name}' ({type(model).__name__}) has a constructor of its own and cannot be"
+                " made from layers; start from keras.Sequential(model.layers) or a Functional model."
+            )
+        return type(model)
 
 
 # One layer -------------------------------------------------------------------------------------------------------
@@ -233,30 +271,12 @@ def _check_same_kind(op: Any, old: Any, new: Any) -> None:
         )
 
 
-def _functional_like(model: Any, new_of: Any) -> Any:
-    inputs = tree.map_structure(new_of, model._inputs_struct)
-    outputs = tree.map_structure(new_of, model._outputs_struct)
-    cls = type(model)
-    if not functional_like_constructor(cls):
-        warnings.warn(
-            f"'{model.name}' is a {cls.__name__}, which cannot be made from tensors; the result is a plain keras.Model"
-            " with the same graph and without that class's own methods.",
-            stacklevel=2,
-        )
-        cls = Functional
-    new = cls(inputs=inputs, outputs=outputs, name=model.name)
-    # Keras names outputs after the layers they come from; attention on an output must not rename it.
-    new.output_names = list(model.output_names)
-    return new
-
-
 def name_outputs_by_host(model: Any) -> None:
     """After loading a model: names outputs after the layers that attention was inserted behind, as `augment` did."""
     if isinstance(model, Functional):
         names = []
         for tensor in model.outputs:
             while is_inserted(tensor._keras_history.operation):
-                node = tensor._keras_history.operation._inbound_nodes[tensor._keras_history.node_index]
-                tensor = node.input_tensors[0]
+                tensor = node_of(tensor).input_tensors[0]
             names.append(tensor._keras_history.operation.name)
         model.output_names = names

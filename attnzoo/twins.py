@@ -11,10 +11,11 @@ from __future__ import annotations
 import contextlib
 import functools
 import types
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import Any
 
 import keras
+from keras import tree
 from keras.src.saving.serialization_lib import SafeModeScope  # it has no public name
 
 from attnzoo.errors import RewriteError
@@ -58,13 +59,29 @@ def twin(op: Any, trust: bool = False) -> tuple[Any, bool]:
         return new, True
     try:
         with SafeModeScope(not trust):
-            return type(op).from_config(op.get_config()), False
+            new = _long_way(op)
     except Exception as cause:
         reason = str(cause).strip().splitlines()[0] if str(cause).strip() else type(cause).__name__
         raise RewriteError(
             f"layer '{op.name}' ({type(op).__name__}) cannot be made again from its config: {reason}"
             " Give the class a get_config() that returns its constructor's arguments, or use share_weights=True."
         ) from cause
+    # Some constructors take the name for a prefix: KerasHub's DepthwiseConvBlock calls itself `<name>_0`.
+    new.name = op.name
+    return new, False
+
+
+def _long_way(op: Any) -> Any:
+    """From the config, or where that is wrong (KerasHub's MiT) from the constructor's arguments that Keras kept."""
+    try:
+        return type(op).from_config(op.get_config())
+    except Exception:
+        kept = getattr(op, "_auto_config", None)
+        if kept is None or any(isinstance(v, keras.layers.Layer) for v in tree.flatten(kept.config)):
+            raise  # layers among the arguments would be shared
+        new = type(op)(**{"dtype": op.dtype_policy, **op._auto_config.config, "name": op.name})
+        new._auto_config = op._auto_config
+        return new
 
 
 def _lambda(op: Any, trust: bool) -> Any:
@@ -99,13 +116,13 @@ def _short_way(op: Any) -> Any:
     for name, value in attributes.items():
         if isinstance(value, keras.Variable):
             places[name] = value
-        elif _is_plain(value):
+        elif is_plain(value):
             state[name] = list(value) if isinstance(value, list) else value
         elif name not in state:
             return None
     state.update({k: attributes[k] for k in ("_auto_config", "_build_shapes_dict") if k in attributes})
-    weights = _weights(op, new)
-    if weights is None or any(id(v) not in weights for v in places.values()):
+    weights = weights_like(op, new)
+    if any(id(v) not in weights for v in places.values()):
         return None
     for name, value in places.items():
         setattr(new, name, weights[id(value)])
@@ -114,22 +131,35 @@ def _short_way(op: Any) -> Any:
     return new
 
 
-def _is_plain(value: Any) -> bool:
-    """True for what two layers may share: values that never change, lists of them, functions that hold nothing."""
+def is_plain(value: Any) -> bool:
+    """True for what two layers may share: values that never change, lists of them, functions that hold nothing else."""
     if isinstance(value, tuple | list):
-        return all(_is_plain(v) for v in value)
+        return all(is_plain(v) for v in value)
     if isinstance(value, types.FunctionType):
-        return value.__closure__ is None
+        return all(_is_plain_cell(cell) for cell in value.__closure__ or ())
     return isinstance(value, PLAIN)
 
 
-def _weights(op: Any, new: Any) -> dict[int, Any] | None:
+def _is_plain_cell(cell: Any) -> bool:
+    try:
+        value = cell.cell_contents
+    except ValueError:  # an empty cell
+        return True
+    return value.__closure__ is None if isinstance(value, types.FunctionType) else is_plain(value)
+
+
+def weights_like(op: Any, new: Any, known: Collection[int] = ()) -> dict[int, Any]:
+    """Gives a layer the weights that its twin holds itself; returns them by the `id` of the old ones.
+
+    Args:
+        op: the old layer or model.
+        new: its twin.
+        known: ids of variables that belong to others and are left out.
+    """
     made = {}
     with new._open_name_scope():
         for variables, trainable in ((op._trainable_variables, True), (op._non_trainable_variables, False)):
-            for v in variables:
-                if not isinstance(v, keras.Variable):
-                    return None
+            for v in (v for v in variables if id(v) not in known):
                 made[id(v)] = new.add_weight(
                     name=v.name,
                     shape=tuple(v.shape),

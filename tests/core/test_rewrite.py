@@ -429,22 +429,6 @@ def test_lambda_layers_inside_other_layers_are_refused_too():
     assert_same_outputs(model, attnzoo.augment(model, "se", trust=True))
 
 
-def test_models_that_cannot_be_made_from_tensors_become_plain_with_a_warning():
-    class Fixed(keras.Model):
-        def __init__(self, width):
-            inputs = keras.Input((16, 16, 3))
-            super().__init__(inputs, basic_block(conv_bn_relu(inputs, width), width))
-
-    model = Fixed(4)
-    with pytest.warns(UserWarning, match="is a Fixed") as caught:
-        new = attnzoo.augment(model, "se")
-    assert [str(w.message) for w in caught] == [
-        f"'{model.name}' is a Fixed, which cannot be made from tensors; the result is a plain keras.Model with the same"
-        " graph and without that class's own methods."
-    ]
-    assert_same_outputs(model, new)
-
-
 def test_no_warnings_in_the_ordinary_case():
     model = small_resnet()
     with warnings.catch_warnings():
