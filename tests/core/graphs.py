@@ -42,7 +42,7 @@ class Builder:
     def norm(self, x):
         kind = self.of("batch", "batch", "layer", "group", "unit")
         if kind == "group":
-            return layers.GroupNormalization(self.of(1, 2))(x)
+            return layers.GroupNormalization(1 if x.shape[-1] % 2 else self.of(1, 2))(x)
         named = {
             "batch": layers.BatchNormalization,
             "layer": layers.LayerNormalization,

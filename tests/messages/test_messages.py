@@ -39,8 +39,8 @@ def test_every_other_sentence_stands_in_a_test(site) -> None:
 
 
 def test_a_message_is_a_sentence() -> None:
-    for example in plans.EXAMPLES + models.EXAMPLES:
-        assert example.text.endswith("."), example.text
+    for example in [*plans.EXAMPLES, *models.EXAMPLES]:
+        assert example.text.endswith((".", "?")), example.text
 
 
 def test_the_collector_finds_what_is_raised() -> None:
