@@ -214,11 +214,15 @@ def _in_order_of(theirs: list[Any], ours: list[Any]) -> list[Any]:
 
 
 def copy_trainable(old: Any, new: Any) -> None:
-    """Gives one layer, and all layers in it, the trainable flags of its twin."""
+    """Gives one layer, all layers in it and all their variables the trainable flags of its twin."""
     if is_container(old):
         new.trainable = old.trainable
         return
     for a, b in zip(old._flatten_layers(), new._flatten_layers(), strict=True):
+        if a.trainable != b.trainable:
+            b.trainable = a.trainable
+    # A layer that LoRA was enabled for trains, its kernel does not.
+    for a, b in zip(old.variables, _in_order_of(old.variables, new.variables), strict=True):
         if a.trainable != b.trainable:
             b.trainable = a.trainable
 

@@ -205,7 +205,7 @@ def test_augmentations_compose_across_files(tmp_path):
     model = net()
     new = attnzoo.augment(attnzoo.augment(model, "se", stages=[1]), "eca", placement="pre")
     again = attnzoo.augment(moved(reloaded(new, tmp_path)), "cbam", placement="shortcut", stages=[2])
-    again = attnzoo.augment(again, "se", stages=[1, 2])
+    again = attnzoo.augment(again, "gct", stages=[1, 2])
     assert_same_outputs(again, reloaded(again, tmp_path))
     assert_same_outputs(model, attnzoo.strip(reloaded(again, tmp_path)))
 
