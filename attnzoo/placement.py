@@ -22,10 +22,13 @@ from typing import Any
 
 from attnzoo.anatomy import Anatomy, Stage
 from attnzoo.blocks import Block, after_inserted, before_stochastic, between
-from attnzoo.errors import PlanError, did_you_mean, listing
+from attnzoo.errors import PlanError, did_you_mean, listing, quoted
 from attnzoo.graph import Call, Graph, Value
 
 Edge = tuple[Call, int]
+
+MOST_CHARACTERS = 1000
+"""Of a glob: longer than any path of layers, and short enough to be a regular expression of reasonable size."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -263,6 +266,8 @@ def _after(anatomy: Anatomy, globs: list[str]) -> Choice:
     names = list(dict.fromkeys(c.op.name for c in calls))
     chosen: dict[int, Call] = {}
     for glob in globs:
+        if not isinstance(glob, str) or len(glob) > MOST_CHARACTERS:
+            raise PlanError(f"after={quoted(glob)} is not a glob of {MOST_CHARACTERS} characters at most.")
         hits = [c for c in calls if _matches(c, glob)]
         if not hits:
             raise PlanError(f"after={glob!r} matches no layer of '{anatomy.model}'.{_nearest(glob, names)}")
