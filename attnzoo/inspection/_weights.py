@@ -19,7 +19,7 @@ from attnzoo.inspection._findings import Findings, Unreadable
 
 MOST_OBJECTS = 100_000
 MOST_DEPTH = 64
-MOST_NAMES = 5_000
+MOST_NAMES = 4_000
 """Of layers, or of weights of a layer. HDF5 does not tell how long the names of a list are before it reads them all."""
 
 _NOT_LAYERS = ("optimizer", "optimizer_weights")

@@ -41,9 +41,11 @@ class Worker:
         self.process.stdin.flush()
         answer = self._answer(SECONDS * 3)
         if answer is None:
-            code = self.process.poll()
+            try:
+                how = f"died with {self.process.wait(1)}"
+            except subprocess.TimeoutExpired:
+                how = "hung"
             self.close()
-            how = "hung" if code is None else f"died with {code}"
             return {"family": family, "seed": seed, "outcome": how, "text": "", "seconds": SECONDS * 3}
         return answer
 

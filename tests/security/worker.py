@@ -47,10 +47,13 @@ def _families(box: Path) -> dict[str, tuple[Callable[[random.Random], bytes], st
 
     import attnzoo
     from attnzoo.saving import check_weights
-    from tests.core.helpers import small_backbone
+    from tests.core.helpers import conv_bn_relu, inverted_bottleneck
 
-    base = keras.Sequential([small_backbone(16), keras.layers.Flatten(), keras.layers.Dense(3)], name="net")
-    model = attnzoo.augment(base, "cbam", placement="residual", ratio=2)
+    keras.utils.set_random_seed(0)
+    x = keras.Input((8, 8, 3), name="image")
+    backbone = keras.Model(x, inverted_bottleneck(conv_bn_relu(x, 4, name="stem"), 4), name="backbone")
+    base = keras.Sequential([backbone, keras.layers.Flatten(), keras.layers.Dense(3)], name="net")
+    model = attnzoo.augment(base, "cbam", after=["block_project_bn"], ratio=2)
     good = {}
     for suffix in (".keras", ".h5", ".weights.h5"):
         path = box / f"good{suffix}"
@@ -65,9 +68,9 @@ def _families(box: Path) -> dict[str, tuple[Callable[[random.Random], bytes], st
     def use_weights(path: Path) -> None:
         check_weights(path)
         try:
-            base.load_weights(path)
+            model.load_weights(path)
         except Exception as error:  # what backbones.make_backbone turns into a ConfigError
-            raise attnzoo.errors.ConfigError(str(error)) from None
+            raise attnzoo.errors.ConfigError(attnzoo.errors.first_line(error)) from None
 
     def yaml(rng: random.Random) -> bytes:
         return mutations.yaml_of(rng.choice(CONFIGS).read_bytes(), rng)
