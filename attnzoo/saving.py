@@ -16,6 +16,9 @@ from attnzoo.inspection import FileReport, inspect_file
 if TYPE_CHECKING:
     import keras
 
+_ODD = (AttributeError, IndexError, KeyError, TypeError, RecursionError)
+"""What Keras raises when a config lacks what it takes for granted; the text alone says nothing."""
+
 _ONLY_WEIGHTS = "holds weights only, not a model; give it as backbone.weights."
 
 
@@ -136,6 +139,8 @@ def _reason(error: Exception) -> str:
         return _unknown(unknown[1])
     if isinstance(error, zipfile.BadZipFile) or "truncated file" in text:
         return f"is damaged or incomplete: {first_line(error)}"
+    if isinstance(error, _ODD):
+        return f"cannot be loaded: its config does not describe a model ({type(error).__name__}: {first_line(error)})"
     return f"cannot be loaded: {first_line(error)}"
 
 

@@ -88,7 +88,7 @@ class Archive:
             return io.BytesIO(member.read())
 
     def verify(self) -> None:
-        """Compares all members with their checksums: Keras reads weights whose checksum is wrong without a word.
+        """Compares all members with their checksums; reading a part of one, as h5py does, compares nothing.
 
         Raises:
             Exception: whatever zipfile raises for a damaged member.

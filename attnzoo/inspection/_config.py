@@ -97,8 +97,8 @@ def _values(raw: Any) -> Iterator[tuple[Any, str, bool]]:
             raise Unreadable(f"its config is nested deeper than {MOST_DEPTH} levels.")
         yield value, key, is_layer
         if isinstance(value, dict):
-            # The values of an array are no sizes, and there may be many.
-            inside = {} if value.get("class_name") in VALUES else value
+            # The values of an array are no sizes, and there may be many; what is in code does not matter any more.
+            inside = {} if value.get("class_name") in (*VALUES, *CODE) else value
             waiting.extend((v, k, False, depth + 1) for k, v in reversed(inside.items()))
         elif isinstance(value, list):
             waiting.extend((v, key, key == "layers", depth + 1) for v in reversed(value))

@@ -15,6 +15,7 @@ from attnzoo.errors import AttnzooError, first_line
 from attnzoo.inspection._archive import CONFIG, METADATA, Archive, is_absurd
 from attnzoo.inspection._config import ModelConfig, parse, read_config
 from attnzoo.inspection._findings import Findings, Unreadable
+from attnzoo.inspection._names import check_lists
 from attnzoo.inspection._report import FileReport
 from attnzoo.inspection._weights import Weights, read_attribute, read_weights
 
@@ -101,6 +102,7 @@ def _hdf5(path: Path, size: int, findings: Findings) -> FileReport:
             raise Unreadable("not an HDF5 file.")
     with _opened(path) as tree:
         weights = read_weights(tree, findings)
+        check_lists(path, weights.lists)
         text = read_attribute(tree, "model_config")
         config = ModelConfig() if text is None else read_config(parse(text, "model config"), findings)
         version = read_attribute(tree, "keras_version")

@@ -7,8 +7,9 @@ most of it. No model needs any of it.
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import h5py
@@ -16,11 +17,10 @@ import h5py
 from attnzoo.errors import quoted
 from attnzoo.inspection._archive import MOST_TEXT
 from attnzoo.inspection._findings import Findings, Unreadable
+from attnzoo.inspection._names import REFERENCE
 
 MOST_OBJECTS = 100_000
 MOST_DEPTH = 64
-MOST_NAMES = 4_000
-"""Of layers, or of weights of a layer. HDF5 does not tell how long the names of a list are before it reads them all."""
 
 _NOT_LAYERS = ("optimizer", "optimizer_weights")
 _LINKS = {h5py.SoftLink: "a soft link", h5py.ExternalLink: "a link to another file"}
@@ -34,11 +34,13 @@ class Weights:
         parameters: numbers in the weights of layers.
         numbers: all numbers.
         declared: bytes of all arrays, as their shapes say.
+        lists: names of attributes that are lists of texts of open length, and how many there are of each.
     """
 
     parameters: int = 0
     numbers: int = 0
     declared: int = 0
+    lists: Counter[str] = field(default_factory=Counter)
 
 
 def read_weights(file: h5py.File, findings: Findings) -> Weights:
@@ -50,7 +52,7 @@ def read_weights(file: h5py.File, findings: Findings) -> Weights:
     """
     weights = Weights()
     for path, found in _objects(file, findings):
-        _check_attributes(path, found, findings)
+        _check_attributes(path, found, weights)
         if isinstance(found, h5py.Dataset):
             _add(weights, path, found, findings)
         elif not isinstance(found, h5py.Group):
@@ -111,14 +113,17 @@ def _add(weights: Weights, path: str, dataset: h5py.Dataset, findings: Findings)
         weights.parameters += count
 
 
-def _check_attributes(path: str, found: Any, findings: Findings) -> None:
+def _check_attributes(path: str, found: Any, weights: Weights) -> None:
     if len(found.attrs) > MOST_OBJECTS:
         raise Unreadable(f"its HDF5 object {quoted(path)} has {len(found.attrs):,} attributes.")
     for name in found.attrs:
         attribute = h5py.h5a.open(found.id, name.encode("utf-8", "surrogateescape"))
-        elements = math.prod(attribute.shape)
-        kind = attribute.get_type()
+        elements, kind = math.prod(attribute.shape), attribute.get_type()
         if elements * kind.get_size() > MOST_TEXT:
             raise Unreadable(f"its HDF5 attribute {quoted(name)} is larger than {MOST_TEXT:,} bytes.")
-        if elements > MOST_NAMES and kind.get_class() == h5py.h5t.STRING and kind.is_variable_str():
-            raise Unreadable(f"its HDF5 attribute {quoted(name)} lists more than {MOST_NAMES:,} names.")
+        if kind.get_class() == h5py.h5t.VLEN:
+            raise Unreadable(f"its HDF5 attribute {quoted(name)} is a list of lists.")
+        if kind.get_class() == h5py.h5t.STRING and kind.is_variable_str() and elements > 1:
+            if len(attribute.shape) > 1 or attribute.get_storage_size() != elements * REFERENCE:
+                raise Unreadable(f"its HDF5 attribute {quoted(name)} is no list of names.")
+            weights.lists[name] += 1

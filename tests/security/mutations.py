@@ -159,7 +159,8 @@ def hdf5_of(data: bytes, rng: random.Random) -> bytes:
         for _ in range(rng.choice((1, 1, 2, 4))):
             names: list[str] = []
             file.visit(names.append)
-            with contextlib.suppress(OSError, KeyError, ValueError, IndexError):  # h5py will not do everything to a damaged file
+            # h5py will not do everything to a file that is damaged already.
+            with contextlib.suppress(OSError, KeyError, ValueError, IndexError):
                 rng.choice(_TREE_DAMAGE)(file, rng.choice(sorted(names)), rng)
     return buffer.getvalue()
 

@@ -84,7 +84,7 @@ def _families(box: Path) -> dict[str, tuple[Callable[[random.Random], bytes], st
 
 
 def _run(box: Path, family: Any, name: str, seed: int) -> dict[str, Any]:
-    from attnzoo.errors import AttnzooError
+    from attnzoo.errors import AttnzooError, printable
 
     make, suffix, open_file = family
     folder = box / "case"
@@ -113,7 +113,7 @@ def _run(box: Path, family: Any, name: str, seed: int) -> dict[str, Any]:
         "grown": _peak() - before,
         "peak": _peak(),
         "untouched": same,
-        "printable": all(c.isprintable() or c == "\n" for c in text),
+        "printable": text == printable(text),
     }
 
 
