@@ -16,6 +16,8 @@ import attnzoo
 from tests.core.helpers import small_backbone
 from tests.security.mutations import zipped
 
+TRUST = "; load it with trust=True if you trust its author."
+
 
 def net() -> keras.Model:
     base = keras.Sequential([small_backbone(16), keras.layers.Flatten(), keras.layers.Dense(3)], name="net")

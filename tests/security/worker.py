@@ -19,7 +19,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from tests.security import mutations
+from tests.security import mutations, yaml_mutations
 
 MEMORY = 3 << 30
 """Bytes of address space beyond what the process has when its libraries are loaded."""
@@ -73,7 +73,7 @@ def _families(box: Path) -> dict[str, tuple[Callable[[random.Random], bytes], st
             raise attnzoo.errors.ConfigError(attnzoo.errors.first_line(error)) from None
 
     def yaml(rng: random.Random) -> bytes:
-        return mutations.yaml_of(rng.choice(CONFIGS).read_bytes(), rng)
+        return yaml_mutations.yaml_of(rng.choice(CONFIGS).read_bytes(), rng)
 
     return {
         "keras": (lambda rng: mutations.keras_of(good[".keras"], rng), ".keras", load),
