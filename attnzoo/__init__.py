@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from attnzoo.backbones import list_backbones, register_backbone
     from attnzoo.building import build
     from attnzoo.config import list_configs, load_config
+    from attnzoo.inspection import inspect_file
     from attnzoo.layers import list_attentions, register_attention
     from attnzoo.planning import augment, plan
     from attnzoo.rewrite import strip
@@ -31,6 +32,7 @@ _HOME = {
     "describe": "attnzoo.anatomy",
     "errors": "attnzoo.errors",
     "freeze": "attnzoo.adapters",
+    "inspect_file": "attnzoo.inspection",
     "layers": "attnzoo.layers",
     "list_attentions": "attnzoo.layers",
     "list_backbones": "attnzoo.backbones",
@@ -49,6 +51,7 @@ __all__ = [
     "describe",
     "errors",
     "freeze",
+    "inspect_file",
     "layers",
     "list_attentions",
     "list_backbones",

@@ -20,8 +20,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from attnzoo.errors import AttnzooError, ConfigError, did_you_mean, listing
-from attnzoo.saving import first_line, load_model
+from attnzoo.errors import AttnzooError, ConfigError, did_you_mean, first_line, listing
+from attnzoo.saving import check_weights, load_model
 
 if TYPE_CHECKING:
     import keras
@@ -191,6 +191,10 @@ def _weights(recipe: Recipe, weights: str | Path | None) -> str | None:
         raise WeightsError(f"weights {str(weights)!r}: expected 'imagenet', null or a .keras, .h5 or .weights.h5 file.")
     if not path.is_file():
         raise WeightsError(f"weights {str(weights)!r}: no such file.")
+    try:
+        check_weights(path)
+    except AttnzooError as error:
+        raise WeightsError(f"weights {error}") from None
     return str(path)
 
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import contextlib
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +17,9 @@ if TYPE_CHECKING:
     from attnzoo.planning import Plan
 
 Given = str | Path | Mapping[str, Any] | Config
+
+MOST_WEIGHTS = 1_000_000_000
+"""No step makes more, 4 GB in float32: nearly three times ConvNeXtXLarge, the largest of keras.applications."""
 
 
 def build(config: Given, *, overrides: Mapping[str, Any] | None = None) -> keras.Model:
@@ -79,9 +83,10 @@ def _backbone(config: Config, *, pretrained: bool = True) -> keras.Model:
     if recipe.kind == "file":
         name = f"file:{config.source.folder / recipe.name}"
     try:
-        return make_backbone(
-            name, weights=weights, input_shape=part.input_shape, include_top=part.include_top, **part.options
-        )
+        with _bounded(config, ("backbone",)):
+            return make_backbone(
+                name, weights=weights, input_shape=part.input_shape, include_top=part.include_top, **part.options
+            )
     except AttnzooError as error:
         path: KeyPath = ("backbone", "weights") if isinstance(error, WeightsError) else ("backbone",)
         raise _located(config, path, error) from None
@@ -99,20 +104,42 @@ def _plan(config: Config, index: int, model: keras.Model) -> Plan:
 
     entry = config.insert[index]
     try:
-        return plan(model, entry.attention, **entry.arguments)
+        with _bounded(config, ("insert", index)):
+            return plan(model, entry.attention, **entry.arguments)
     except AttnzooError as error:
         raise _located(config, ("insert", index), error) from None
 
 
 def _apply(config: Config, index: int, plan: Plan) -> keras.Model:
     try:
-        return plan.apply()
+        with _bounded(config, ("insert", index)):
+            return plan.apply()
     except AttnzooError as error:
         raise _located(config, ("insert", index), error) from None
 
 
+@contextlib.contextmanager
+def _bounded(config: Config, path: KeyPath) -> Iterator[None]:
+    """Refuses what would fill the memory, whatever numbers it comes from, before it is allocated."""
+    from attnzoo.guard import weights_at_most
+
+    with weights_at_most(MOST_WEIGHTS) as budget:
+        try:
+            yield
+        except Exception:
+            if budget.complaint():
+                raise _TooMany(config.source.line(path, str(budget.complaint()))) from None
+            raise
+
+
+class _TooMany(ConfigError):
+    """Says its place already."""
+
+
 def _located(config: Config, path: KeyPath, error: AttnzooError) -> AttnzooError:
     """Returns the same error, saying which part of the configuration it belongs to."""
+    if isinstance(error, _TooMany):
+        return error
     return type(error)(config.source.line(path, str(error)))
 
 
@@ -133,5 +160,6 @@ def _add_head(config: Config, model: keras.Model, head: HeadConfig) -> keras.Mod
     if head.dropout:
         x = keras.layers.Dropout(head.dropout, name="head_dropout")(x)
     # float32 whatever the policy: a soft-max over half-precision logits loses classes.
-    x = keras.layers.Dense(head.classes, activation=head.activation, dtype="float32", name=last)(x)
+    with _bounded(config, ("head",)):
+        x = keras.layers.Dense(head.classes, activation=head.activation, dtype="float32", name=last)(x)
     return keras.Model(model.input, x, name=model.name)

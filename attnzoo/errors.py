@@ -12,11 +12,19 @@ Each message is one line a user can act on: what came, what was expected, what t
 from __future__ import annotations
 
 import difflib
+import unicodedata
 from collections.abc import Iterable
+
+INVISIBLE = ("Cc", "Cf", "Cs", "Zl", "Zp")
+"""Unicode categories that a terminal obeys instead of showing: control, format (right-to-left marks among them),
+half a pair, line breaks."""
 
 
 class AttnzooError(ValueError):
-    """Base of all errors raised by attnzoo."""
+    """Base of all errors raised by attnzoo; its text is printable whatever name of a stranger's it quotes."""
+
+    def __init__(self, *args: object):
+        super().__init__(*(printable(a) if isinstance(a, str) else a for a in args))
 
 
 class ConfigError(AttnzooError):
@@ -54,3 +62,28 @@ def listing(words: Iterable[object], most: int = 12) -> str:
     found = [str(w) for w in words]
     more = f", ... ({len(found) - most} more)" if len(found) > most else ""
     return ", ".join(found[:most]) + more
+
+
+def printable(text: str) -> str:
+    """Returns the text with all that a terminal would obey written out, as `\\x1b`; newlines stay."""
+    if text.isascii() and text.isprintable():
+        return text
+    return "".join(
+        c.encode("unicode_escape").decode("ascii") if c != "\n" and unicodedata.category(c) in INVISIBLE else c
+        for c in text
+    )
+
+
+def quoted(value: object, most: int = 60) -> str:
+    """Returns the value in quotes, cut after `most` characters."""
+    text = value if isinstance(value, str) else str(value)
+    return repr(text if len(text) <= most else text[: most - 3] + "...")
+
+
+def first_line(error: Exception) -> str:
+    """Returns the line of another library's message that says most."""
+    # Keras wraps what happened in pages of configuration, and says it at the end.
+    text = str(error).rpartition("Exception encountered: ")[2]
+    lines = [line.strip() for line in text.splitlines() if line.strip()] or [type(error).__name__]
+    line = " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
+    return line if len(line) <= 300 else line[:297] + "..."

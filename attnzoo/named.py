@@ -6,10 +6,12 @@ import fnmatch
 from collections.abc import Iterable
 from typing import Any
 
-from attnzoo.errors import PlanError, listing, nearest
+from attnzoo.errors import PlanError, listing, nearest, quoted
 from attnzoo.graph import Call, Graph
 
 WILD = "*?["
+LONGEST = 1000
+"""Of a glob, in characters: more than any path of layers has, and a regular expression of reasonable size."""
 
 
 def select(graph: Graph, after: Any, model: str) -> list[Call]:
@@ -40,6 +42,9 @@ def _globs(after: Any) -> list[str]:
     globs = [after] if isinstance(after, str) or not isinstance(after, Iterable) else list(after)
     if not all(isinstance(g, str) for g in globs):
         raise PlanError(f"after={after!r} is not a layer name, a glob such as 'conv4_*', or a list of them.")
+    for glob in globs:
+        if len(glob) > LONGEST:
+            raise PlanError(f"after={quoted(glob)} is not a glob of {LONGEST} characters at most.")
     if not globs:
         raise PlanError("after is empty; name at least one layer, or leave it out for stages and placement.")
     return globs

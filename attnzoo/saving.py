@@ -5,42 +5,78 @@ from __future__ import annotations
 import os
 import re
 import secrets
+import warnings
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from attnzoo.errors import AttnzooError
+from attnzoo.errors import AttnzooError, first_line
+from attnzoo.inspection import FileReport, inspect_file
 
 if TYPE_CHECKING:
     import keras
 
-_H5 = (".h5", ".hdf5")
+_ODD = (AttributeError, IndexError, KeyError, TypeError, RecursionError)
+"""What Keras raises when a config lacks what it takes for granted; the text alone says nothing."""
+
+_ONLY_WEIGHTS = "holds weights only, not a model; give it as backbone.weights."
 
 
-def load_model(path: str | Path) -> keras.Model:
+def load_model(path: str | Path, *, trust: bool = False) -> keras.Model:
     """Loads a whole model from a `.keras` or legacy `.h5` file, not compiled.
 
-    attnzoo's layers are known; files that carry code (`Lambda` layers) are refused.
+    attnzoo's layers are known. The file is inspected before Keras builds anything (see `attnzoo.inspect_file`):
+    one that carries code, reaches outside itself or asks for absurd memory is refused.
 
     Args:
         path: the file.
+        trust: True says that you trust the file's author as you trust a program you run: code in the file (`Lambda`
+            layers, `TFSMLayer`) may then run in this process with your rights, now and whenever the model is called,
+            and the sizes it asks for are not limited. Damaged files are refused all the same.
 
     Raises:
-        AttnzooError: if the file is missing, of another kind, damaged, carries code, or holds layers whose package
-            has not been imported.
+        AttnzooError: if the file is missing, of another kind, damaged, not safe to load without trust, or holds
+            layers whose package has not been imported.
     """
-    path = Path(path)
-    _check_input(path)
+    if str(path).endswith((".weights.h5", ".weights.hdf5")):
+        raise AttnzooError(f"{path}: {_ONLY_WEIGHTS}")
+    report = inspect_file(path)
+    _refuse(report, trust=trust)
     import keras
 
+    from attnzoo.guard import unknown_classes, weights_at_most
     from attnzoo.rewrite import name_outputs_by_host
 
-    try:
-        model = keras.saving.load_model(path, compile=False, safe_mode=True)
-    except Exception as error:  # Keras, zipfile, json and h5py raise whatever they like for a bad file
-        raise AttnzooError(f"{path}: {_reason(error)}") from None
-    name_outputs_by_host(model)
+    unknown = [] if trust else unknown_classes(report.references)
+    if unknown:
+        raise AttnzooError(f"{path}: {_unknown(unknown[0])}")
+    # A model has as many weights as its file; LoRA and layers that keep values in their config add some.
+    most = None if trust else 2 * report.numbers + (1 << 20)
+    with weights_at_most(most) as budget, warnings.catch_warnings():
+        # Keras only warns when it leaves random weights where the file has none.
+        warnings.filterwarnings("error", message="Skipping nested container")
+        try:
+            model = keras.saving.load_model(path, compile=False, safe_mode=not trust)
+            name_outputs_by_host(model)
+        except Exception as error:  # Keras, zipfile, json and h5py raise whatever they like for a bad file
+            reason = budget.complaint() or _reason(error)
+            raise AttnzooError(f"{path}: {reason}") from None
+    if budget.complaint():
+        raise AttnzooError(f"{path}: {budget.complaint()}")
+    if not isinstance(model, keras.Model):
+        raise AttnzooError(f"{path}: holds a {type(model).__name__}, not a model.")
     return model
+
+
+def check_weights(path: str | Path) -> None:
+    """Returns if a file can safely be given to Keras as weights.
+
+    Raises:
+        AttnzooError: if it is missing, of another kind, damaged or not safe; nothing lifts that.
+    """
+    report = inspect_file(path)
+    for reason in (*report.defects, *report.risks):
+        raise AttnzooError(f"{path}: {reason}")
 
 
 def save_model(model: keras.Model, path: str | Path, *, overwrite: bool = False) -> None:
@@ -85,43 +121,31 @@ def check_output(path: str | Path, *, overwrite: bool = False) -> Path:
     return path
 
 
-def _check_input(path: Path) -> None:
-    if path.is_dir():
-        raise AttnzooError(f"{path}: is a folder; expected a .keras or .h5 file.")
-    if path.name.endswith((".weights.h5", ".weights.hdf5")):
-        raise AttnzooError(f"{path}: holds weights only, not a model; give it as backbone.weights.")
-    if path.suffix not in (".keras", *_H5):
-        raise AttnzooError(f"{path}: expected a .keras or .h5 file.")
-    if not path.exists():
-        raise AttnzooError(f"{path}: no such file.")
-    with path.open("rb") as file:
-        start = file.read(8)
-    if path.suffix == ".keras" and not zipfile.is_zipfile(path):
-        what = "an incomplete .keras file" if start[:2] == b"PK" else "not a .keras file"
-        raise AttnzooError(f"{path}: {what}.")
-    if path.suffix in _H5 and start != b"\x89HDF\r\n\x1a\n":
-        raise AttnzooError(f"{path}: not an HDF5 file.")
-
-
-def first_line(error: Exception) -> str:
-    """Returns the line of another library's message that says most."""
-    # Keras wraps what happened in pages of configuration, and says it at the end.
-    text = str(error).rpartition("Exception encountered: ")[2]
-    lines = [line.strip() for line in text.splitlines() if line.strip()] or [type(error).__name__]
-    line = " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
-    return line if len(line) <= 300 else line[:297] + "..."
+def _refuse(report: FileReport, *, trust: bool) -> None:
+    if report.defects:
+        raise AttnzooError(f"{report.path}: {report.defects[0]}")
+    if report.kind == "weights":
+        raise AttnzooError(f"{report.path}: {_ONLY_WEIGHTS}")
+    if report.risks and not trust:
+        first, more = report.risks[0].removesuffix("."), len(report.risks) - 1
+        also = f" (and {more} more, see `attnzoo inspect`)" if more else ""
+        raise AttnzooError(f"{report.path}: {first}{also}; load it with trust=True if you trust its author.")
 
 
 def _reason(error: Exception) -> str:
     text = str(error)
-    unknown = re.search(r"(?:Could not locate class|Unknown layer:) '([^']+)'", text)
+    unknown = re.search(r"(?:Could not locate (?:class|function)|Unknown layer:) '([^']+)'", text)
     if unknown:
-        return f"holds a {unknown[1]}, a class Keras does not know; import the package that defines it first."
-    if "Requested the deserialization of a `Lambda` layer" in text:
-        return "holds a Lambda layer, code that would run on loading; rebuild the model without it."
+        return _unknown(unknown[1])
     if isinstance(error, zipfile.BadZipFile) or "truncated file" in text:
         return f"is damaged or incomplete: {first_line(error)}"
+    if isinstance(error, _ODD):
+        return f"cannot be loaded: its config does not describe a model ({type(error).__name__}: {first_line(error)})"
     return f"cannot be loaded: {first_line(error)}"
+
+
+def _unknown(name: str) -> str:
+    return f"holds a {name}, a class Keras does not know; import the package that defines it first."
 
 
 def _sync(path: Path) -> None:

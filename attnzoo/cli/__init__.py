@@ -1,7 +1,8 @@
 """The command `attnzoo`. A verb is a file of this folder with `HELP`, `add_arguments(parser)` and `run(args) -> int`.
 
 Exit codes: 0 done; 2 something the user can mend, said in one line; 130 interrupted; 141 nobody reads the output.
-Nothing here imports Keras before a verb runs, so that `--help` answers at once.
+Nothing here imports Keras before a verb runs, so that `--help` answers at once; a verb that never needs it says
+`NEEDS_KERAS = False`.
 """
 
 from __future__ import annotations

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import unicodedata
 from typing import Any
 
-from attnzoo.errors import ConfigError
+from attnzoo.errors import INVISIBLE, ConfigError
 
 
 def add_json(parser: argparse.ArgumentParser) -> None:
@@ -57,4 +58,6 @@ def overrides_of(pairs: list[str]) -> dict[str, Any]:
 
 def print_json(value: Any) -> None:
     """Prints JSON, keys in the order they were made."""
-    print(json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False))
+    text = json.dumps(value, indent=2, ensure_ascii=False, allow_nan=False)
+    # JSON escapes only what it must; a terminal obeys more than that.
+    print("".join(json.dumps(c)[1:-1] if c != "\n" and unicodedata.category(c) in INVISIBLE else c for c in text))

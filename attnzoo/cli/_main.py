@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import attnzoo
-from attnzoo.errors import AttnzooError, did_you_mean, listing
+from attnzoo.errors import AttnzooError, did_you_mean, listing, printable
 
 DESCRIPTION = "Insert attention (SE, ECA, CBAM, ...) into pretrained Keras CNNs without changing what they compute."
 MISTAKE, INTERRUPTED, UNREAD = 2, 130, 141
@@ -26,9 +26,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     """
     try:
         args = _parser().parse_args(argv)
-        from attnzoo.cli._quiet import import_keras
+        if args.needs_keras:
+            from attnzoo.cli._quiet import import_keras
 
-        import_keras()
+            import_keras()
         code = int(args.run(args))
         sys.stdout.flush()
     except SystemExit as stop:  # argparse: 0 for --help, 2 for a mistake
@@ -67,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
         module = importlib.import_module(f"attnzoo.cli.{name}")
         verb = verbs.add_parser(name, help=module.HELP, description=module.HELP, allow_abbrev=False)
         module.add_arguments(verb)
-        verb.set_defaults(run=module.run)
+        verb.set_defaults(run=module.run, needs_keras=getattr(module, "NEEDS_KERAS", True))
     return parser
 
 
@@ -77,7 +78,7 @@ def list_verbs() -> list[str]:
 
 
 def _fail(text: str) -> int:
-    for line in text.splitlines() or [""]:
+    for line in printable(text).split("\n"):
         print(f"attnzoo: {line}", file=sys.stderr)
     return MISTAKE
 

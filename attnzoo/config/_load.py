@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
+import stat
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -85,12 +86,19 @@ def _read(config: str | Path | Mapping[str, Any]) -> tuple[Any, Source]:
 
 def _text(path: Path, label: str) -> str:
     try:
+        mode = path.stat().st_mode
+        if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # a pipe waits for ever
+            raise ConfigError(f"{label}: is not an ordinary file.")
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except FileNotFoundError:
         raise ConfigError(f"{label}: no such file.") from None
     except OSError as error:
         raise ConfigError(f"{label}: cannot be read: {error.strerror}.") from None
+    except ConfigError:
+        raise
+    except ValueError as error:  # a zero in the name
+        raise ConfigError(f"{label}: cannot be read: {error}.") from None
     if len(data) > MAX_BYTES:
         raise ConfigError(f"{label}: larger than {MAX_BYTES // 1024} KiB, which no configuration needs.")
     try:

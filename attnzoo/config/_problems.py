@@ -14,7 +14,7 @@ from pydantic import BaseModel, ValidationError
 from attnzoo.config._models import BackboneConfig, Config, HeadConfig, InsertConfig
 from attnzoo.config._source import KeyPath, Problem, describe
 from attnzoo.config._types import check_value, hints_of
-from attnzoo.errors import ConfigError, PlanError, did_you_mean, listing
+from attnzoo.errors import ConfigError, PlanError, did_you_mean, first_line, listing
 
 _MODELS: dict[str, type[BaseModel]] = {"backbone": BackboneConfig, "insert": InsertConfig, "head": HeadConfig}
 
@@ -201,7 +201,6 @@ def _module(raw: dict[str, Any], path: KeyPath) -> Iterator[Problem]:
 
 def _construct(cls: type[Any], options: dict[str, Any], path: KeyPath) -> Iterator[Problem]:
     """Lets the module itself judge its options: constructing it makes no weights."""
-    from attnzoo.saving import first_line
 
     try:
         cls(name="check", **options)  # a name, so that Keras's counters do not move

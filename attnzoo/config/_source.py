@@ -83,5 +83,8 @@ def describe(value: Any) -> str:
 
 
 def shorten(value: Any, most: int = 60) -> str:
-    text = repr(value)
+    try:
+        text = repr(value)
+    except ValueError:  # Python writes out no whole number of more than 4300 digits
+        text = f"a value of type {type(value).__name__}"
     return text if len(text) <= most else text[: most - 3] + "..."

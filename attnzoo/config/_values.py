@@ -9,18 +9,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from attnzoo.config._source import KeyPath, Problem, shorten
+from attnzoo.errors import INVISIBLE
 
 MAX_DEPTH = 8
 MAX_CHARACTERS = 1000
 MAX_ENTRIES = 1000
+MAX_BITS = 64
 
 
 def check_string(text: str) -> str | None:
     """Says why a string does not belong into a configuration, or None."""
     if len(text) > MAX_CHARACTERS:
         return f"a string of {len(text)} characters; expected {MAX_CHARACTERS} at most."
-    # Cc control, Cf invisible (right-to-left marks among them), Cs half of a pair, Zl and Zp line breaks.
-    if any(unicodedata.category(c) in ("Cc", "Cf", "Cs", "Zl", "Zp") for c in text):
+    if any(unicodedata.category(c) in INVISIBLE for c in text):
         return f"control characters are not allowed in {shorten(text)}."
     return None
 
@@ -36,6 +37,9 @@ def plain(value: Any, path: KeyPath, problems: list[Problem]) -> Any:
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, numbers.Integral):
+        if int(value).bit_length() > MAX_BITS:
+            problems.append((path, f"a whole number of {int(value).bit_length()} bits; expected {MAX_BITS} at most."))
+            return 0
         return int(value)
     if isinstance(value, numbers.Real):
         return float(value)

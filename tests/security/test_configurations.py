@@ -1,0 +1,131 @@
+"""Configurations made to harm: refused with their place, soon, before anything is built."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import time
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import pytest
+
+import attnzoo
+from attnzoo.cli import main
+from attnzoo.errors import AttnzooError, ConfigError, PlanError, printable
+
+SMALL = {"name": "MobileNetV2", "alpha": 0.35, "input_shape": [32, 32, 3], "weights": None}
+
+
+def refusal(config: Any, **kwargs: Any) -> str:
+    with pytest.raises(ConfigError) as error:
+        attnzoo.build(config, **kwargs)
+    return str(error.value)
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"a: \xff", "not UTF-8: byte 3 is 0xff."),
+        ("a: 1".encode("utf-16"), "not UTF-8: byte 0 is 0xff."),
+        (b"a: \x00", "1:4: the character #x0000 is not allowed."),
+        (b"a: \x1b[31m", "1:4: the character #x001b is not allowed."),
+        ("a: \u202e".encode(), "1:4: control characters are not allowed in '\\u202e'."),
+        (b"[" * 60_000, "1:9: nested deeper than 8 levels."),
+        (b"a: " * 20_000, "1:5: mapping values are not allowed here."),
+        (b"x" * 70_000, "larger than 64 KiB, which no configuration needs."),
+    ],
+)
+def test_texts_that_are_refused(data: bytes, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "c.yaml"
+    path.write_bytes(data)
+    start = time.perf_counter()
+    assert refusal(path).replace(f"{path}:", "", 1).strip() == message
+    assert time.perf_counter() - start < 5
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes and links")
+def test_what_is_no_ordinary_file_is_not_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.yaml")
+    (tmp_path / "zero.yaml").symlink_to("/dev/zero")
+    (tmp_path / "a.yaml").symlink_to("a.yaml")
+    for name, reason in (
+        ("pipe", "is not an ordinary file."),
+        ("zero", "is not an ordinary file."),
+        ("a", "cannot be read: Too many levels of symbolic links."),
+    ):
+        path = tmp_path / f"{name}.yaml"
+        assert refusal(path) == f"{path}: {reason}"
+    assert refusal("a\0.yaml") == "a\\x00.yaml: cannot be read: embedded null byte."
+
+
+@pytest.mark.parametrize(
+    ("backbone", "head", "place"),
+    [
+        ({"name": "VGG16", "input_shape": [8192, 8192, 3], "include_top": True}, None, "backbone"),
+        ({**SMALL, "classes": 1_000_000, "include_top": True}, None, "backbone"),
+        (SMALL, {"classes": 1_000_000}, "head"),
+    ],
+)
+def test_models_that_would_fill_the_memory_are_not_made(backbone: Any, head: Any, place: str) -> None:
+    text = refusal({"backbone": {"weights": None, **backbone}, "head": head})
+    assert text.startswith(f"{place}: asks for ")
+    assert text.endswith(" weights or more; expected 1,000,000,000 at most.")
+
+
+def test_insertions_that_would_fill_the_memory_are_not_made(monkeypatch: pytest.MonkeyPatch) -> None:
+    most = attnzoo.build({"backbone": SMALL}).count_params() + 10
+    monkeypatch.setattr("attnzoo.building.MOST_WEIGHTS", most)
+    text = refusal({"backbone": SMALL, "insert": [{"attention": "se", "stages": [4]}]})
+    assert text.startswith("insert.0: asks for ")
+    assert text.endswith(f" weights or more; expected {most:,} at most.")
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        ({"backbone": {**SMALL, "alpha": 10**5000}}, "backbone.alpha: a whole number of 16610 bits; expected 64"),
+        ({10**5000: 1}, "a key must be a string; a value of type int came."),
+        ({"backbone": {**SMALL, "alpha": np.float64("inf")}}, "expected a number from -10 to 10."),
+        ({"backbone": {**SMALL, "input_shape": [10**9, 10**9, 3]}}, "expected three whole numbers from 1 to 8192"),
+    ],
+)
+def test_numbers_that_are_refused(config: Any, message: str) -> None:
+    assert message in refusal(config)
+
+
+def test_the_files_of_a_configuration_are_model_files_and_never_trusted(tmp_path: Path) -> None:
+    code = keras.layers.Lambda(lambda x: x, name="lambda")
+    keras.Sequential([keras.Input((8, 8, 3)), code]).save(tmp_path / "m.keras")
+    path = tmp_path / "c.yaml"
+    path.write_text("backbone: {name: 'file:m.keras'}\n")
+    assert "holds a Lambda 'lambda', code that would run on loading" in refusal(path)
+    path.write_text("backbone: {name: 'file:/etc/passwd'}\n")
+    assert refusal(path).endswith("/etc/passwd: expected a .keras or .h5 file.")
+
+
+@pytest.mark.parametrize("glob", ["*" * 1000, "*a" * 500, "[" * 1000, "*[!a]" * 200, "?*" * 500, "[z-a]*" * 160])
+def test_globs_take_no_time(glob: str) -> None:
+    x = keras.Input((8, 8, 3))
+    model = keras.Model(x, keras.layers.ReLU(name="a" * 900)(x))
+    start = time.perf_counter()
+    with contextlib.suppress(PlanError):
+        attnzoo.plan(model, "se", after=[glob])
+    assert time.perf_counter() - start < 5
+
+
+def test_endless_globs_are_refused() -> None:
+    x = keras.Input((8, 8, 3))
+    with pytest.raises(PlanError) as refused:
+        attnzoo.plan(keras.Model(x, keras.layers.ReLU()(x)), "se", after=["*" * 100_000])
+    assert str(refused.value) == f"after='{'*' * 57}...' is not a glob of 1000 characters at most."
+
+
+def test_the_names_of_strangers_reach_no_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    name = str(tmp_path / "\x1b[31m\u202e.yaml")
+    assert main(["plan", name]) == 2
+    assert capsys.readouterr().err == f"attnzoo: {tmp_path}/\\x1b[31m\\u202e.yaml: no such file.\n"
+    assert str(AttnzooError("a\x9bb\nc\ud800\u2028é")) == "a\\x9bb\nc\\ud800\\u2028é"
+    assert printable("plain") == "plain"

@@ -1,0 +1,274 @@
+"""Model files made to harm, one attack a test: each is refused in one line, before Keras builds anything."""
+
+from __future__ import annotations
+
+import os
+import stat
+import threading
+import time
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import h5py
+import keras
+import numpy as np
+import pytest
+from keras.src.saving import serialization_lib
+
+import attnzoo
+from attnzoo.errors import AttnzooError
+from attnzoo.guard import weights_at_most
+from tests.security.conftest import TRUST, refusal
+from tests.security.mutations import zipped
+
+Save = Callable[[Callable[[dict[str, Any]], None]], Path]
+SIDE_EFFECTS: list[str] = []
+
+
+def dense(config: dict[str, Any]) -> dict[str, Any]:
+    return next(layer for layer in config["config"]["layers"] if layer["class_name"] == "Dense")
+
+
+# Code, and what lies outside the file ---------------------------------------------------------------------------
+
+
+def function(module: str, name: str) -> dict[str, Any]:
+    return {"module": module, "class_name": "function", "config": name, "registered_name": name}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (
+            {"class_name": "TFSMLayer", "config": {"name": "t", "filepath": "/tmp/x"}},
+            "holds a TFSMLayer 't', a layer that runs a program from another file (and 1 more, see `attnzoo inspect`)"
+            + TRUST,
+        ),
+        (
+            {"class_name": "TorchModuleWrapper", "config": {"name": "t", "module": "AAAA"}},
+            "holds a TorchModuleWrapper 't', code that would run on loading" + TRUST,
+        ),
+        (
+            {"class_name": "StringLookup", "config": {"name": "s", "vocabulary": "/etc/passwd"}},
+            "its config points at '/etc/passwd', outside the file" + TRUST,
+        ),
+        (
+            {"class_name": "Dense", "config": {"name": "d", "preset": "hf://someone/model"}},
+            "its config points at 'hf://someone/model', outside the file" + TRUST,
+        ),
+        (
+            {"class_name": "system", "module": "os", "registered_name": None},
+            "holds a system, a class Keras does not know; import the package that defines it first.",
+        ),
+        (
+            {"class_name": "get_file", "module": "keras.utils", "registered_name": None},
+            "holds a get_file, a class Keras does not know; import the package that defines it first.",
+        ),
+        (
+            {"class_name": "Dense\x1b[31m", "registered_name": None},
+            "its config has control characters in the class_name 'Dense\\x1b[31m'" + TRUST,
+        ),
+    ],
+)
+def test_layers_that_are_refused(change: dict[str, Any], message: str, with_config: Save) -> None:
+    assert refusal(with_config(lambda config: dense(config).update(change))) == message
+
+
+@pytest.mark.parametrize(
+    ("activation", "message"),
+    [
+        ({"class_name": "__lambda__", "config": {"value": "AAAA"}}, "holds a __lambda__, code that would run"),
+        (function("keras.utils", "get_file"), "holds a get_file, a class Keras does not know"),
+        (function("keras.saving", "load_model"), "holds a load_model, a class Keras does not know"),
+        (function("os", "system"), "holds a system, a class Keras does not know"),
+    ],
+)
+def test_functions_that_are_refused(activation: Any, message: str, with_config: Save) -> None:
+    assert refusal(with_config(lambda c: dense(c)["config"].update(activation=activation))).startswith(message)
+
+
+def test_a_layer_called_on_constants_would_compute_while_it_is_loaded(with_config: Save) -> None:
+    constant = {"class_name": "__tensor__", "config": {"dtype": "float32", "value": [1.0]}}
+
+    def change(config: dict[str, Any]) -> None:
+        backbone = config["config"]["layers"][1]["config"]
+        backbone["layers"][1]["inbound_nodes"] = [{"args": [constant], "kwargs": {}}]
+
+    assert "is called on constants and would compute while loading" in refusal(with_config(change))
+
+
+def test_a_function_of_keras_is_no_layer_of_a_legacy_file(good: dict[str, bytes], tmp_path: Path) -> None:
+    path = tmp_path / "m.h5"
+    path.write_bytes(good[".h5"])
+    with h5py.File(path, "r+") as file:
+        config = file.attrs["model_config"]
+        file.attrs["model_config"] = config.replace('"class_name": "Flatten"', '"class_name": "serialize"')
+    assert refusal(path) == "holds a serialize, a class Keras does not know; import the package that defines it first."
+
+
+def test_trust_runs_what_the_file_holds(tmp_path: Path) -> None:
+    path = tmp_path / "m.keras"
+    keras.Sequential([keras.Input((2,)), keras.layers.Lambda(lambda x: 2 * x, output_shape=(2,))]).save(path)
+    model = attnzoo.load_model(path, trust=True)
+    assert keras.ops.convert_to_numpy(model(np.ones((1, 2)))).tolist() == [[2.0, 2.0]]
+
+
+def test_unsafe_loading_allowed_for_keras_is_not_allowed_for_attnzoo(tmp_path: Path) -> None:
+    path = tmp_path / "m.keras"
+    code = keras.layers.Lambda(lambda x: SIDE_EFFECTS.append("ran") or x, name="lambda")
+    keras.Sequential([keras.Input((2,)), code]).save(path)
+    SIDE_EFFECTS.clear()
+    with serialization_lib.SafeModeScope(False):  # what keras.config.enable_unsafe_deserialization() sets for good
+        assert refusal(path) == "holds a Lambda 'lambda', code that would run on loading" + TRUST
+    assert SIDE_EFFECTS == []
+
+
+# Memory ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", ["m.keras", "m.h5"])
+def test_a_config_cannot_ask_for_more_weights_than_the_file_holds(
+    name: str, good: dict[str, bytes], with_config: Save, tmp_path: Path
+) -> None:
+    path = tmp_path / name
+    if name == "m.keras":
+        with_config(lambda config: dense(config)["config"].update(units=400_000_000))
+    else:
+        path.write_bytes(good[".h5"])
+        with h5py.File(path, "r+") as file:
+            file.attrs["model_config"] = file.attrs["model_config"].replace('"units": 3', '"units": 400000000')
+    most = 2 * attnzoo.inspect_file(path).numbers + (1 << 20)
+    start = time.perf_counter()
+    text = refusal(path)
+    assert time.perf_counter() - start < 5
+    assert text.endswith(f"weights or more; expected {most:,} at most.")
+
+
+def test_the_limit_is_gone_afterwards_and_holds_for_one_thread() -> None:
+    before = keras.layers.Layer.add_weight
+    with weights_at_most(5):
+        keras.layers.Dense(1).build((None, 2))
+        with pytest.raises(MemoryError, match=r"^asks for 6 weights or more; expected 5 at most\.$"):
+            keras.layers.Dense(1).build((None, 3))
+        other = threading.Thread(target=keras.layers.Dense(9).build, args=[(None, 9)])
+        other.start()
+        other.join()
+    assert keras.layers.Layer.add_weight is before
+
+
+def test_a_number_no_model_needs(with_config: Save) -> None:
+    path = with_config(lambda config: dense(config)["config"].update(units=10**400))
+    assert refusal(path) == "its config sets 'units' to a number of 1,329 bits, which no model needs" + TRUST
+
+
+def test_a_zip_bomb(members: dict[str, bytes], tmp_path: Path) -> None:
+    path = tmp_path / "m.keras"
+    path.write_bytes(zipped({**members, "assets/x": bytes(200 << 20)}.items(), zipfile.ZIP_DEFLATED))
+    assert f"would grow from {path.stat().st_size:,} to " in refusal(path)
+
+
+def test_a_config_too_long_to_read(members: dict[str, bytes], tmp_path: Path) -> None:
+    path = tmp_path / "m.keras"
+    path.write_bytes(zipped({**members, "config.json": b" " * (17 << 20)}.items()))
+    assert refusal(path) == "its config.json has 17,825,792 bytes; expected 16,777,216 at most" + TRUST
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (b"[" * 100_000, "its config.json is nested deeper than any model."),
+        (b'{"config": {"a": ' + b"[" * 300 + b"]" * 300 + b"}}", "its config is nested deeper than 200 levels."),
+        (b'{"config": [' + b"0," * 2_000_000 + b"0]}", "its config has more than 2,000,000 values."),
+        (b'{"config": {"layers": [' + b'{"class_name": "A"},' * 20_000 + b"{}]}}", None),
+        (b"[]", "its config does not describe a model."),
+        (b"{", None),
+        (b"3", "its config does not describe a model."),
+    ],
+)
+def test_configs_of_absurd_form(text: bytes, message: str | None, members: dict[str, bytes], tmp_path: Path) -> None:
+    path = tmp_path / "m.keras"
+    path.write_bytes(zipped({**members, "config.json": text}.items()))
+    found = refusal(path)
+    if message:
+        assert found == message
+
+
+# The archive ----------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("../x", "its member '../x' leads out of the archive."),
+        ("/tmp/x", "its member '/tmp/x' leads out of the archive."),
+        ("a\\..\\..\\x", "its member 'a\\\\..\\\\..\\\\x' leads out of the archive."),
+        ("C:\\x", "its member 'C:\\\\x' leads out of the archive."),
+        ("config.json", "its member 'config.json' stands in the archive twice."),
+        ("assets/\x1b[2J", "its member 'assets/\\x1b[2J' has control characters in its name."),
+    ],
+)
+def test_members_that_are_refused(name: str, message: str, members: dict[str, bytes], tmp_path: Path) -> None:
+    path = tmp_path / "m.keras"
+    path.write_bytes(zipped([*members.items(), (name, members.get(name, b"x"))]))
+    assert refusal(path) == message
+    with pytest.raises(AttnzooError) as error:
+        attnzoo.load_model(path, trust=True)
+    assert str(error.value) == f"{path}: {message}"
+
+
+def test_members_that_are_links_or_compressed_otherwise(members: dict[str, bytes], tmp_path: Path) -> None:
+    path = tmp_path / "m.keras"
+    path.write_bytes(zipped(members.items()))
+    with zipfile.ZipFile(path, "a") as archive:
+        link = zipfile.ZipInfo("assets/link")
+        link.external_attr = (stat.S_IFLNK | 0o777) << 16
+        archive.writestr(link, "/etc/passwd")
+    assert refusal(path) == "its member 'assets/link' is a link or a device."
+    path.write_bytes(zipped(members.items(), zipfile.ZIP_LZMA))
+    assert refusal(path) == "its member 'metadata.json' is compressed by method 14."
+
+
+def test_members_that_are_missing(members: dict[str, bytes], tmp_path: Path) -> None:
+    path = tmp_path / "m.keras"
+    for name in members:
+        path.write_bytes(zipped((n, data) for n, data in members.items() if n != name))
+        assert refusal(path) == f"holds no {name}."
+
+
+def test_a_changed_byte_in_any_member_is_seen_by_its_checksum(good: dict[str, bytes], tmp_path: Path) -> None:
+    path = tmp_path / "m.keras"
+    path.write_bytes(good[".keras"])
+    with zipfile.ZipFile(path) as archive:
+        places = {info.filename: info.header_offset + info.file_size // 2 + 60 for info in archive.infolist()}
+    for name, place in places.items():
+        data = bytearray(good[".keras"])
+        data[place] ^= 1
+        path.write_bytes(data)
+        assert refusal(path) == f"is damaged or incomplete: Bad CRC-32 for file '{name}'"
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_a_file_cut_anywhere_is_refused(suffix: str, good: dict[str, bytes], tmp_path: Path) -> None:
+    path, data = tmp_path / f"m{suffix}", good[suffix]
+    for length in [*range(0, 100, 7), *range(100, len(data) - 1, len(data) // 60), len(data) - 1]:
+        path.write_bytes(data[:length])
+        refusal(path)
+
+
+# Files that are none --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes and links")
+def test_what_is_no_ordinary_file_is_not_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.keras")
+    (tmp_path / "zero.h5").symlink_to("/dev/zero")
+    (tmp_path / "a.keras").symlink_to("b.keras")
+    (tmp_path / "b.keras").symlink_to("a.keras")
+    assert refusal(tmp_path / "pipe.keras") == "is not an ordinary file."
+    assert refusal(tmp_path / "zero.h5") == "is not an ordinary file."
+    assert refusal(tmp_path / "a.keras").startswith("cannot be read: Too many levels of symbolic links")
+    with pytest.raises(AttnzooError) as error:
+        attnzoo.load_model("a\0b.keras")
+    assert str(error.value) == "a\\x00b.keras: cannot be read: embedded null byte."
