@@ -86,12 +86,27 @@ def check_output(path: str | Path, *, overwrite: bool = False) -> Path:
 
 
 def _check_input(path: Path) -> None:
+    if path.name.endswith((".weights.h5", ".weights.hdf5")) and not path.is_dir():
+        raise AttnzooError(
+            f"{path}: holds weights only, not a model; give it as backbone.weights or to attnzoo.load_backbone_weights."
+        )
+    check_file(path, "a .keras or .h5 file")
+
+
+def check_file(path: Path, expected: str) -> None:
+    """Checks that there is a `.keras` or HDF5 file at `path` that begins like one.
+
+    Args:
+        path: the file.
+        expected: what the reader takes, for the message.
+
+    Raises:
+        AttnzooError: if there is none.
+    """
     if path.is_dir():
-        raise AttnzooError(f"{path}: is a folder; expected a .keras or .h5 file.")
-    if path.name.endswith((".weights.h5", ".weights.hdf5")):
-        raise AttnzooError(f"{path}: holds weights only, not a model; give it as backbone.weights.")
+        raise AttnzooError(f"{path}: is a folder; expected {expected}.")
     if path.suffix not in (".keras", *_H5):
-        raise AttnzooError(f"{path}: expected a .keras or .h5 file.")
+        raise AttnzooError(f"{path}: expected {expected}.")
     if not path.exists():
         raise AttnzooError(f"{path}: no such file.")
     with path.open("rb") as file:
