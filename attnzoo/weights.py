@@ -143,7 +143,9 @@ def _match(leaves: list[_Leaf], file: WeightFile) -> dict[_Leaf, Names]:
     everything, backbone = leaves, [leaf for leaf in leaves if leaf.part != "head"]
     pairs: dict[_Leaf, Names] = {}
     for group in (everything, backbone):
-        ours = {leaf: ranked for leaf, ranked in zip(group, _ranked((x.path for x in group), bases).values(), strict=True)}
+        ours = {
+            leaf: ranked for leaf, ranked in zip(group, _ranked((x.path for x in group), bases).values(), strict=True)
+        }
         our_tails = _unique_tails(ours.values())
         for leaf, ranked in ours.items():
             exact = theirs.get(ranked)
@@ -268,20 +270,20 @@ def _fit_legacy(layer: Any, saved: Mapping[str, Any]) -> _Fit | str:
 
 def _legacy_order(layer: Any, saved: list[str]) -> list[str] | None:
     """Returns the names in the file in the order of `layer.weights`."""
-    whole = [_below(layer.name, w.path) for w in layer.weights]
-    last = {name.rpartition("/")[2]: name for name in saved}
-    if set(whole) == set(saved):
-        return whole
-    if {w.name for w in layer.weights} == last.keys():
-        return [last[w.name] for w in layer.weights]
+    paths = [weight.path for weight in layer.weights]
+    # How much of the scopes around a layer is in the names depends on how it was built; the ends are the same.
+    for depth in range(1, 1 + max(path.count("/") + 1 for path in paths)):
+        theirs = {_end(name, depth): name for name in saved}
+        ours = [_end(path, depth) for path in paths]
+        if len(theirs) == len(set(ours)) == len(saved) and set(ours) == theirs.keys():
+            return [theirs[name] for name in ours]
     # Names changed between releases (depthwise_kernel, kernel); the order within a layer did not. The order among the
     # layers inside a composite one depends on what was frozen when the file was written.
     return saved if len(list(layer._flatten_layers())) == 1 else None
 
 
-def _below(layer: str, path: str) -> str:
-    parts = path.split("/")
-    return "/".join(parts[parts.index(layer) + 1 :]) if layer in parts[:-1] else path
+def _end(path: str, depth: int) -> str:
+    return "/".join(path.split("/")[-depth:])
 
 
 def _arrays(number: int) -> str:
@@ -344,6 +346,6 @@ def _check(report: WeightsReport, leaves: list[_Leaf], file: WeightFile, partial
         more = f", and {len(wrong) + len(lacking) - 1} more" if len(wrong) + len(lacking) > 1 else ""
         near = "" if wrong else did_you_mean(lacking[0], report.unexpected)
         raise AttnzooError(
-            f"{report.file}: does not fit '{report.model}': {what}{more}.{near} {len(report.matched)} layers fit;"
-            " partial=True loads only those."
+            f"{report.file}: does not fit '{report.model}': {what}{more}.{near} {len(report.matched)} of {len(leaves)}"
+            " layers fit; partial=True loads only those."
         )

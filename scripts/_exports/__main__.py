@@ -15,14 +15,12 @@ from attnzoo.cli._quiet import import_keras
 import_keras()
 
 import keras  # noqa: E402
-from _exports import grid  # noqa: E402
 
 import attnzoo  # noqa: E402
+from _exports import grid  # noqa: E402
 
 PAGE = Path(__file__).resolve().parents[2] / "docs" / "export.md"
 START, END = "<!-- exports -->", "<!-- /exports -->"
-AT_ONCE = 4
-"""Modules whose files lie on the disk at the same time."""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -46,13 +44,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _network(name: str, modules: list[str], formats: list[str]) -> list[grid.Exported]:
     found = []
-    for first in range(0, len(modules), AT_ONCE):
-        with tempfile.TemporaryDirectory() as folder:
-            for x in grid.measure(name, modules[first : first + AT_ONCE], formats, Path(folder)):
-                print(f"{x.network} {x.module} {x.format}: {x.failure or f'{x.deviation:.1e}'}", flush=True)
-                found.append(x)
-        keras.backend.clear_session()
-        gc.collect()
+    with tempfile.TemporaryDirectory() as folder:
+        for x in grid.measure(grid.network(name), modules, formats, Path(folder)):
+            print(f"{name} {x.module} {x.format}: {x.failure or f'{x.deviation:.1e}'}, acts {x.effect:.1e}", flush=True)
+            found.append(x)
+    keras.backend.clear_session()
+    gc.collect()
     return found
 
 
@@ -65,7 +62,9 @@ def table(found: Sequence[grid.Exported]) -> str:
         cells = []
         for format_ in formats:
             worst = max((x for x in of_network if x.format == format_), key=lambda x: x.deviation)
-            cells.append(f"**{worst.module}: {worst.failure}**" if worst.failure else f"{worst.deviation:.1e} (`{worst.module}`)")
+            cells.append(
+                f"**{worst.module}: {worst.failure}**" if worst.failure else f"{worst.deviation:.1e} (`{worst.module}`)"
+            )
         rows.append([network, str(len({x.module for x in of_network})), *cells])
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import math
 import os
 import subprocess
 import sys
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,8 +28,9 @@ NETWORKS: dict[str, dict[str, Any]] = {
 }
 FORMATS = {"tf_saved_model": "", "litert": ".tflite", "onnx": ".onnx", "openvino": ".xml"}
 NEEDS = {"litert": ("ai_edge_litert",), "onnx": ("tf2onnx", "onnxruntime"), "openvino": ("openvino",)}
-SIZE = 64
-STAGES = [3, 4]
+SIZE = 96
+STAGE = 4
+CLASSES = 10
 
 
 @dataclass(frozen=True)
@@ -37,9 +39,9 @@ class Exported:
 
     Attributes:
         network, module, format: which.
-        deviation: largest difference between the logits of the file and those of Keras, which are of order one.
-        effect: largest difference that the module makes to the logits in Keras.
-        failure: what Keras said when it could not export; deviation is infinite then.
+        deviation: largest difference between the logits of the file and those of Keras, in parts of the largest logit.
+        effect: the same between Keras with the module and without.
+        failure: what was said when it could not be exported or run; deviation is infinite then.
     """
 
     network: str
@@ -51,38 +53,62 @@ class Exported:
 
 
 def network(name: str) -> keras.Model:
-    """Returns a network with random weights whose activations are ordinary: normalised as if it had been trained."""
+    """Returns a network with random weights whose activations are of order one."""
     keras.utils.set_random_seed(0)
     shape = (SIZE, SIZE, 3)
-    options = {"weights": None, "classes": 10, "classifier_activation": None, "input_shape": shape, **NETWORKS[name]}
-    model = getattr(keras.applications, name)(**options)
+    options = {"weights": None, "classes": CLASSES, "classifier_activation": None, **NETWORKS[name]}
+    return calibrated(getattr(keras.applications, name)(input_shape=shape, **options))
+
+
+def calibrated(model: keras.Model) -> keras.Model:
+    """Normalises activations, by statistics of one batch, as in a network that has been trained."""
     norms = [x for x in model.layers if isinstance(x, keras.layers.BatchNormalization)]
     momentum = [x.momentum for x in norms]
     for x in norms:
         x.momentum = 0.0
-    model(images(16, seed=1), training=True)
+    model(images(model, 16, seed=1), training=True)
     for x, old in zip(norms, momentum, strict=True):
         x.momentum = old
     return model
 
 
-def images(number: int = 2, seed: int = 0) -> np.ndarray:
-    return np.random.default_rng(seed).uniform(0, 255, (number, SIZE, SIZE, 3)).astype("float32") / 128 - 1
+def images(model: keras.Model, number: int = 2, seed: int = 0) -> np.ndarray:
+    return np.random.default_rng(seed).uniform(-1, 1, (number, *model.input_shape[1:])).astype("float32")
 
 
-def attended(model: keras.Model, module: str) -> keras.Model:
-    """Returns the network with the module in its last stages, its weights as training might leave them."""
-    new = attnzoo.augment(model, module, stages=STAGES)
+def attended(model: keras.Model, modules: Sequence[str], stage: int) -> keras.Model:
+    """Returns the network with each module, on its own, behind a stage: the logits of all of them side by side.
+
+    One module: what `augment` returns. Several: up to that stage the networks are the same, and there only once; behind
+    it there is one of each, cut out of what `augment` returns. It is what makes 440 exports 20.
+    """
+    networks = {module: _trained(attnzoo.augment(model, module, stages=[stage])) for module in modules}
+    if len(networks) == 1:
+        return networks[modules[0]]
+    places = {module: _attention(new)[0].input for module, new in networks.items()}
+    trunk = keras.Model(networks[modules[0]].input, places[modules[0]], name="trunk")
+    ends = [keras.Model(places[module], new.output, name=module) for module, new in networks.items()]
+    inputs = keras.Input(model.input_shape[1:], name="images")
+    attended_to = trunk(inputs)
+    return keras.Model(inputs, keras.layers.Concatenate(name="all_logits")([end(attended_to) for end in ends]))
+
+
+def _attention(model: keras.Model) -> list[attnzoo.layers.Attention]:
+    return [x for x in model.layers if isinstance(x, attnzoo.layers.Attention) and x.site is not None]
+
+
+def _trained(model: keras.Model) -> keras.Model:
+    """Gives attention weights as training might leave them, so that it acts."""
     rng = np.random.default_rng(0)
-    for layer in (x for x in new.layers if isinstance(x, attnzoo.layers.Attention)):
-        for weight in layer.weights:
-            value = rng.normal(0.0, 0.4, weight.shape)
-            weight.assign(np.abs(value) + 0.5 if weight.name in ("alpha", "moving_variance") else value)
-    return new
+    for weight in (w for x in _attention(model) for w in x.weights):
+        inputs = max(1, math.prod(weight.shape[:-1]))  # a product of large weights would multiply rounding errors
+        value = rng.normal(0.0, min(0.4, inputs**-0.5), weight.shape)
+        weight.assign(np.abs(value) + 0.5 if weight.name in ("alpha", "moving_variance") else value)
+    return model
 
 
 def export(model: keras.Model, format_: str, path: Path) -> None:
-    model(images())  # ONNX of a model that was never called fails
+    model(images(model))  # ONNX of a model that was never called fails
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporters' own
         model.export(str(path), format=format_, verbose=False)
@@ -92,7 +118,7 @@ def run(format_: str, jobs: list[tuple[Path, Path, Path]], folder: Path) -> None
     """Runs exported files in another process.
 
     Raises:
-        RuntimeError: with what the process said, if it failed.
+        RuntimeError: with the last line the process wrote, if it failed.
     """
     listed = folder / f"{format_}.json"
     listed.write_text(json.dumps([[str(p) for p in job] for job in jobs]))
@@ -100,35 +126,31 @@ def run(format_: str, jobs: list[tuple[Path, Path, Path]], folder: Path) -> None
     command = [sys.executable, str(Path(__file__).with_name("runner.py")), format_, str(listed)]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, cwd=folder)
     if done.returncode:
-        raise RuntimeError(f"{format_}: {done.stderr.strip()}")
+        raise RuntimeError(done.stderr.strip().splitlines()[-1])
 
 
-def measure(name: str, modules: Iterable[str], formats: Iterable[str], folder: Path) -> Iterator[Exported]:
+def measure(
+    plain: keras.Model, modules: Sequence[str], formats: Iterable[str], folder: Path, stage: int = STAGE
+) -> Iterator[Exported]:
     """Yields what came of each module and format in one network; files are written to `folder`."""
-    plain, x, formats = network(name), folder / "x.npy", list(formats)
-    np.save(x, images())
-    usual = _logits(plain)
-    made: dict[tuple[str, str], tuple[Path, np.ndarray]] = {}
-    for module in modules:
-        model = attended(plain, module)
-        expected = _logits(model)
-        effect = float(np.abs(expected - usual).max())
-        for format_ in formats:
-            path = folder / f"{name}_{module}_{format_}{FORMATS[format_]}"
-            try:
-                export(model, format_, path)
-            except Exception as error:  # whatever a converter raises is the result
-                reason = (str(error).strip() or type(error).__name__).splitlines()[0]
-                yield Exported(name, module, format_, float("inf"), effect, reason)
-            else:
-                made[module, format_] = path, expected
+    x = folder / "x.npy"
+    np.save(x, images(plain))
+    model = attended(plain, modules, stage)
+    expected, usual = _logits(model), _logits(plain)
+    expected = expected.reshape(len(usual), len(modules), -1)
+    effects = _differences(np.stack([usual] * len(modules), axis=1), expected)
     for format_ in formats:
-        jobs = {m: (path, x, path.with_suffix(".npy")) for (m, f), (path, _) in made.items() if f == format_}
-        run(format_, list(jobs.values()), folder)
-        for module, (_, _, result) in jobs.items():
-            expected = made[module, format_][1]
-            deviation = float(np.abs(np.load(result) - expected).max())
-            yield Exported(name, module, format_, deviation, float(np.abs(expected - usual).max()))
+        path, result = folder / f"{plain.name}_{format_}{FORMATS[format_]}", folder / f"{format_}.npy"
+        failure, deviations = "", [float("inf")] * len(modules)
+        try:
+            export(model, format_, path)
+            run(format_, [(path, x, result)], folder)
+        except Exception as error:  # whatever a converter raises is the result
+            failure = (str(error).strip() or type(error).__name__).splitlines()[0]
+        else:
+            deviations = _differences(np.load(result).reshape(expected.shape), expected)
+        for module, deviation, effect in zip(modules, deviations, effects, strict=True):
+            yield Exported(plain.name, module, format_, deviation, effect, failure)
 
 
 def installed(format_: str) -> bool:
@@ -136,4 +158,9 @@ def installed(format_: str) -> bool:
 
 
 def _logits(model: keras.Model) -> np.ndarray:
-    return np.asarray(keras.ops.convert_to_numpy(model(images(), training=False)))
+    return np.asarray(keras.ops.convert_to_numpy(model(images(model), training=False)))
+
+
+def _differences(found: np.ndarray, expected: np.ndarray) -> list[float]:
+    """Returns one number for each module: arrays are (image, module, class)."""
+    return [float(x) for x in np.abs(found - expected).max((0, 2)) / np.abs(expected).max((0, 2))]
