@@ -5,8 +5,9 @@
     name.weights.json   the same in several files (`max_shard_size=`)
     name.keras          Keras 3 archive
 
-Nothing is built from a file and nothing in it is run: only HDF5 groups, attributes and arrays are looked at, and an array
-is read by who asks for it. Links to other files are refused. Imports private names of Keras: its way to number layers.
+Nothing is built from a file and nothing in it is run: only HDF5 groups, attributes and arrays are looked at, and an
+array is read by who asks for it. Links to other files are refused. Imports a private name of Keras: its way to write
+the name of a class in a file.
 """
 
 from __future__ import annotations
@@ -100,7 +101,7 @@ def _read(path: Path, model: Callable[[], Any], stack: contextlib.ExitStack) -> 
         file = _open(path, io.BytesIO(_member(path, archive, _MEMBER)), stack)
         return _keras_layout(path, [file], lambda: _tree_of_config(json.loads(_member(path, archive, "config.json"))))
     file = _open(path, path, stack)
-    group = file["model_weights"] if "model_weights" in file else file
+    group = file.get("model_weights", file)
     if "layer_names" in group.attrs or "layer_names0" in group.attrs:
         return _legacy_layout(group)
     return _keras_layout(path, [file], lambda: _tree_of(model()))

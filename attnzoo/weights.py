@@ -143,9 +143,7 @@ def _match(leaves: list[_Leaf], file: WeightFile) -> dict[_Leaf, Names]:
     everything, backbone = leaves, [leaf for leaf in leaves if leaf.part != "head"]
     pairs: dict[_Leaf, Names] = {}
     for group in (everything, backbone):
-        ours = {
-            leaf: ranked for leaf, ranked in zip(group, _ranked((x.path for x in group), bases).values(), strict=True)
-        }
+        ours = dict(zip(group, _ranked((x.path for x in group), bases).values(), strict=True))
         our_tails = _unique_tails(ours.values())
         for leaf, ranked in ours.items():
             exact = theirs.get(ranked)
@@ -270,7 +268,7 @@ def _fit_legacy(layer: Any, saved: Mapping[str, Any]) -> _Fit | str:
 
 def _legacy_order(layer: Any, saved: list[str]) -> list[str] | None:
     """Returns the names in the file in the order of `layer.weights`."""
-    paths = [weight.path for weight in layer.weights]
+    paths = [f"/{weight.path}".rpartition(f"/{layer.name}/")[2].lstrip("/") for weight in layer.weights]
     # How much of the scopes around a layer is in the names depends on how it was built; the ends are the same.
     for depth in range(1, 1 + max(path.count("/") + 1 for path in paths)):
         theirs = {_end(name, depth): name for name in saved}

@@ -6,7 +6,7 @@ import argparse
 import gc
 import tempfile
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -45,8 +45,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _network(name: str, modules: list[str], formats: list[str]) -> list[grid.Exported]:
     found = []
     with tempfile.TemporaryDirectory() as folder:
-        for x in grid.measure(grid.network(name), modules, formats, Path(folder)):
-            print(f"{name} {x.module} {x.format}: {x.failure or f'{x.deviation:.1e}'}, acts {x.effect:.1e}", flush=True)
+        for x in grid.measure(grid.network(name), [grid.NONE, *modules], formats, Path(folder)):
+            print(
+                x.network,
+                x.module,
+                x.format,
+                *(f"{n:.1e}" for n in (x.deviation, x.logits, x.effect)),
+                x.failure,
+                flush=True,
+            )
             found.append(x)
     keras.backend.clear_session()
     gc.collect()
@@ -54,19 +61,25 @@ def _network(name: str, modules: list[str], formats: list[str]) -> list[grid.Exp
 
 
 def table(found: Sequence[grid.Exported]) -> str:
-    """Lays out the worst of all modules for each network and format."""
-    formats = list(dict.fromkeys(x.format for x in found))
-    rows = [["network", "modules", *formats], ["---", *["---:"] * (len(formats) + 1)]]
-    for network in dict.fromkeys(x.network for x in found):
-        of_network = [x for x in found if x.network == network]
-        cells = []
-        for format_ in formats:
-            worst = max((x for x in of_network if x.format == format_), key=lambda x: x.deviation)
-            cells.append(
-                f"**{worst.module}: {worst.failure}**" if worst.failure else f"{worst.deviation:.1e} (`{worst.module}`)"
-            )
-        rows.append([network, str(len({x.module for x in of_network})), *cells])
+    """Lays out, for each network and format, the worst of all modules and what it is without them."""
+    rows = [
+        ["network", "format", "outputs", "logits", "logits without attention"],
+        ["---", "---", "---:", "---:", "---:"],
+    ]
+    for network, format_ in dict.fromkeys((x.network, x.format) for x in found):
+        of = [x for x in found if (x.network, x.format) == (network, format_)]
+        failure = next((x.failure for x in of if x.failure), "")
+        cells = [
+            _worst((x.deviation, x.module) for x in of if x.module != grid.NONE),
+            _worst((x.logits, x.module) for x in of if x.module != grid.NONE),
+            *(f"{x.logits:.1e}" for x in of if x.module == grid.NONE),
+        ]
+        rows.append([network, format_, *([f"**{failure}**", "-", "-"] if failure else cells)])
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
+
+
+def _worst(numbers: Iterable[tuple[float, str]]) -> str:
+    return "{:.1e} (`{}`)".format(*max(numbers))
 
 
 def _stamp(given: argparse.Namespace, seconds: float) -> str:

@@ -31,6 +31,7 @@ NEEDS = {"litert": ("ai_edge_litert",), "onnx": ("tf2onnx", "onnxruntime"), "ope
 SIZE = 96
 STAGE = 4
 CLASSES = 10
+NONE = "none"
 
 
 @dataclass(frozen=True)
@@ -38,16 +39,18 @@ class Exported:
     """One network with one module, in one format.
 
     Attributes:
-        network, module, format: which.
-        deviation: largest difference between the logits of the file and those of Keras, in parts of the largest logit.
+        network, module, format: which; the module "none" is the network with attention that has not been trained.
+        deviation: largest difference between the outputs of the file and those of Keras, which are probabilities.
+        logits: the same before the softmax, in parts of the largest logit.
         effect: the same between Keras with the module and without.
-        failure: what was said when it could not be exported or run; deviation is infinite then.
+        failure: what was said when it could not be exported or run; the deviations are infinite then.
     """
 
     network: str
     module: str
     format: str
     deviation: float
+    logits: float
     effect: float
     failure: str = ""
 
@@ -82,7 +85,12 @@ def attended(model: keras.Model, modules: Sequence[str], stage: int) -> keras.Mo
     One module: what `augment` returns. Several: up to that stage the networks are the same, and there only once; behind
     it there is one of each, cut out of what `augment` returns. It is what makes 440 exports 20.
     """
-    networks = {module: _trained(attnzoo.augment(model, module, stages=[stage])) for module in modules}
+    networks = {
+        module: attnzoo.augment(model, "se", stages=[stage])
+        if module == NONE
+        else _trained(attnzoo.augment(model, module, stages=[stage]))
+        for module in modules
+    }
     if len(networks) == 1:
         return networks[modules[0]]
     places = {module: _attention(new)[0].input for module, new in networks.items()}
@@ -138,19 +146,21 @@ def measure(
     model = attended(plain, modules, stage)
     expected, usual = _logits(model), _logits(plain)
     expected = expected.reshape(len(usual), len(modules), -1)
-    effects = _differences(np.stack([usual] * len(modules), axis=1), expected)
+    effects = _of_largest(np.stack([usual] * len(modules), axis=1), expected)
     for format_ in formats:
         path, result = folder / f"{plain.name}_{format_}{FORMATS[format_]}", folder / f"{format_}.npy"
-        failure, deviations = "", [float("inf")] * len(modules)
+        failure, deviations, logits = "", *[[float("inf")] * len(modules)] * 2
         try:
             export(model, format_, path)
             run(format_, [(path, x, result)], folder)
         except Exception as error:  # whatever a converter raises is the result
             failure = (str(error).strip() or type(error).__name__).splitlines()[0]
         else:
-            deviations = _differences(np.load(result).reshape(expected.shape), expected)
-        for module, deviation, effect in zip(modules, deviations, effects, strict=True):
-            yield Exported(plain.name, module, format_, deviation, effect, failure)
+            found = np.load(result).reshape(expected.shape)
+            deviations = [float(d) for d in np.abs(_softmax(found) - _softmax(expected)).max((0, 2))]
+            logits = _of_largest(found, expected)
+        for module, *numbers in zip(modules, deviations, logits, effects, strict=True):
+            yield Exported(plain.name, module, format_, *numbers, failure)
 
 
 def installed(format_: str) -> bool:
@@ -161,6 +171,11 @@ def _logits(model: keras.Model) -> np.ndarray:
     return np.asarray(keras.ops.convert_to_numpy(model(images(model), training=False)))
 
 
-def _differences(found: np.ndarray, expected: np.ndarray) -> list[float]:
+def _of_largest(found: np.ndarray, expected: np.ndarray) -> list[float]:
     """Returns one number for each module: arrays are (image, module, class)."""
-    return [float(x) for x in np.abs(found - expected).max((0, 2)) / np.abs(expected).max((0, 2))]
+    return [float(d) for d in np.abs(found - expected).max((0, 2)) / np.abs(expected).max((0, 2))]
+
+
+def _softmax(logits: np.ndarray) -> np.ndarray:
+    powers = np.exp(logits.astype("float64") - logits.max(-1, keepdims=True))
+    return powers / powers.sum(-1, keepdims=True)
