@@ -12,6 +12,7 @@ Imports a private name of Keras: its way to name a layer after its class.
 
 from __future__ import annotations
 
+import re
 from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
@@ -170,7 +171,7 @@ def _ranked(paths: Iterable[Names], bases: set[str]) -> dict[Names, Names]:
 
 def _split(name: str) -> tuple[str, int]:
     base, _, number = name.rpartition("_")
-    return (base, int(number)) if base and number.isdecimal() and number.isascii() else (name, -1)
+    return (base, int(number)) if base and re.fullmatch(r"[0-9]{1,9}", number) else (name, -1)
 
 
 def _unique_tails(paths: Iterable[Names]) -> dict[str, Names]:
