@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from attnzoo.planning import augment, plan
     from attnzoo.rewrite import strip
     from attnzoo.saving import load_model
+    from attnzoo.weights import load_backbone_weights
 
 __version__ = "0.1.0"
 
@@ -37,6 +38,7 @@ _HOME = {
     "list_attentions": "attnzoo.layers",
     "list_backbones": "attnzoo.backbones",
     "list_configs": "attnzoo.config",
+    "load_backbone_weights": "attnzoo.weights",
     "load_config": "attnzoo.config",
     "load_model": "attnzoo.saving",
     "plan": "attnzoo.planning",
@@ -56,6 +58,7 @@ __all__ = [
     "list_attentions",
     "list_backbones",
     "list_configs",
+    "load_backbone_weights",
     "load_config",
     "load_model",
     "plan",

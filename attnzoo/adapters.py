@@ -85,7 +85,7 @@ def freeze(model: keras.Model, *, train: str = "attention+head", verbose: bool =
             f"train={train!r} is not known.{did_you_mean(train, PARTS)} Expected {listing(map(repr, PARTS))}."
         )
     graph = read_graph(model)
-    parts = _parts(graph)
+    parts = parts_of(graph)
     for part in ("attention", "head"):
         if part in PARTS[train] and not parts[part] and train != "all" and not (part == "head" and parts["attention"]):
             hint = "augment it first" if part == "attention" else "add one behind global pooling"
@@ -101,7 +101,7 @@ def freeze(model: keras.Model, *, train: str = "attention+head", verbose: bool =
     return result
 
 
-def _parts(graph: Graph) -> dict[str, list[Any]]:
+def parts_of(graph: Graph) -> dict[str, list[Any]]:
     leads_to_map: set[int] = set()
     for call in reversed(graph.calls):
         if any(v.stride is not None or any(id(u) in leads_to_map for u, _ in v.users) for v in call.outputs):

@@ -14,7 +14,6 @@ from __future__ import annotations
 import importlib
 import inspect
 import re
-import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -200,28 +199,35 @@ def _weights(recipe: Recipe, weights: str | Path | None) -> str | None:
 
 def _call(recipe: Recipe, arguments: dict[str, Any]) -> Any:
     assert recipe.make is not None  # files and presets went another way
+    file = arguments.get("weights") if recipe.kind == "application" else None
+    file = None if file == "imagenet" else file
     try:
-        model, skipped = _watched(recipe.make, arguments)
-    except Exception as error:  # Keras raises a bare Exception for a failed download, and anything for a bad file
+        # Keras would load a file by position, and leave random weights where the file has none.
+        model = recipe.make(**(arguments if file is None else {**arguments, "weights": None}))
+    except Exception as error:  # Keras raises a bare Exception for a failed download
         if recipe.kind == "registered":
             raise  # a function of the user's own: the traceback is what helps
         raise _failure(recipe, arguments.get("weights"), error) from None
-    if skipped:
-        raise WeightsError(f"weights {arguments['weights']!r}: fit {recipe.name} only in part: {skipped}")
     if not hasattr(model, "layers"):
         raise ConfigError(f"backbone {recipe.name!r} returned a {type(model).__name__}; expected a keras.Model.")
+    if file is not None:
+        _load(model, recipe, file)
     return model
 
 
-def _watched(make: Callable[..., Any], arguments: dict[str, Any]) -> tuple[Any, str | None]:
-    """Makes the model; returns with it what Keras says when it leaves random weights where the file has none."""
-    skipping = "Skipping nested container"
-    with warnings.catch_warnings(record=True) as caught:
-        warnings.filterwarnings("always", message=skipping)
-        model = make(**arguments)
-    for other in (w for w in caught if skipping not in str(w.message)):
-        warnings.warn_explicit(other.message, other.category, other.filename, other.lineno)
-    return model, next((str(w.message) for w in caught if skipping in str(w.message)), None)
+def _load(model: Any, recipe: Recipe, file: str) -> None:
+    """Loads a file into a network of which every layer must be in it, its classifier too."""
+    from attnzoo.weights import load_backbone_weights  # imports Keras
+
+    try:
+        report = load_backbone_weights(model, file, partial=True)
+    except AttnzooError as error:
+        reason = str(error).removeprefix(f"{file}: ")
+        raise WeightsError(f"{recipe.name} cannot be made with the weights {file!r}: {reason}") from None
+    lacking = [f"'{name}' is missing" for name in report.missing]
+    lacking += [f"'{name}' has {why}" for name, why in report.mismatched.items()]
+    if lacking:
+        raise WeightsError(f"weights {file!r}: fit {recipe.name} only in part: {listing(lacking, 3)}.")
 
 
 def _failure(recipe: Recipe, weights: str | None, error: Exception) -> ConfigError:
@@ -231,8 +237,6 @@ def _failure(recipe: Recipe, weights: str | None, error: Exception) -> ConfigErr
             f"the download of the ImageNet weights of {recipe.name} failed: {reason}; "
             "set backbone.weights to null or to a local file."
         )
-    if weights not in (None, "imagenet"):
-        return WeightsError(f"{recipe.name} cannot be made with the weights {str(weights)!r}: {reason}")
     return ConfigError(f"{recipe.name} cannot be made: {reason}")
 
 

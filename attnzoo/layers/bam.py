@@ -73,9 +73,10 @@ class BAM(Attention):
         self.reduce_kernel = self.weight("reduce_kernel", (channels, hidden), self.kernel_initializer)
         self.reduce_bias = self.weight("reduce_bias", (hidden,))
         self.convs = []
-        for _ in range(self.num_convs):
-            kernel = self.weight("conv_kernel", (3, 3, hidden, hidden), self.kernel_initializer)
-            self.convs.append((kernel, self.weight("conv_bias", (hidden,))))
+        for i in range(1, 1 + self.num_convs):
+            # Legacy .h5 files need names that differ within a layer.
+            kernel = self.weight(f"conv_kernel_{i}", (3, 3, hidden, hidden), self.kernel_initializer)
+            self.convs.append((kernel, self.weight(f"conv_bias_{i}", (hidden,))))
         self.last_kernel = self.weight("last_kernel", (hidden, 1), self.kernel_initializer)
         self.last_bias = self.weight("last_bias", (1,))
         self.norm = self.batch_norm("norm", (None, hidden))

@@ -166,6 +166,13 @@ def test_weights_of_another_network(tmp_path: Path) -> None:
     assert "\n" not in text
 
 
+def test_weights_that_fit_only_in_part_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "w.weights.h5"
+    build({"backbone": SMALL}).save_weights(path)
+    text = fails({"backbone": {**SMALL, "weights": str(path), "include_top": True}})
+    assert text == f"backbone.weights: weights '{path}': fit MobileNetV2 only in part: 'predictions' is missing."
+
+
 @pytest.mark.parametrize(
     ("error", "reason"),
     [

@@ -77,7 +77,11 @@ def make_folder(path: Path) -> None:
         ("m.h5", cut_to_a_tenth, None),
         ("m.h5", overwrite, "not an HDF5 file."),
         ("m.h5", remove, "no such file."),
-        ("m.weights.h5", None, "holds weights only, not a model; give it as backbone.weights."),
+        (
+            "m.weights.h5",
+            None,
+            "holds weights only, not a model; give it as backbone.weights or to attnzoo.load_backbone_weights.",
+        ),
         ("m.txt", None, "expected a .keras or .h5 file."),
     ],
 )

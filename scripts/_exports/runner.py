@@ -1,0 +1,63 @@
+"""Runs exported files in a process of its own: `python runner.py FORMAT JOBS.json`.
+
+A job is [model, input.npy, output.npy]. attnzoo must not be needed to run what it made: it is not imported here, which
+is checked at the end. Keras is not either, except by TensorFlow.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from typing import Any
+
+import numpy as np
+
+
+def saved_model(path: str, x: np.ndarray) -> Any:
+    import tensorflow as tf
+
+    loaded = tf.saved_model.load(path)  # held, because its function does not hold its variables
+    return loaded.serve(tf.constant(x)).numpy()
+
+
+def litert(path: str, x: np.ndarray) -> Any:
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(path)
+    place = interpreter.get_input_details()[0]["index"]
+    interpreter.resize_tensor_input(place, x.shape)
+    interpreter.allocate_tensors()
+    interpreter.set_tensor(place, x)
+    interpreter.invoke()
+    return interpreter.get_tensor(interpreter.get_output_details()[0]["index"])
+
+
+def onnx(path: str, x: np.ndarray) -> Any:
+    from onnxruntime import InferenceSession
+
+    session = InferenceSession(path, providers=["CPUExecutionProvider"])
+    return session.run(None, {session.get_inputs()[0].name: x})[0]
+
+
+def openvino(path: str, x: np.ndarray) -> Any:
+    import openvino as ov
+
+    # By default OpenVINO computes in bfloat16 on processors that are good at it.
+    return ov.compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(x)[0]
+
+
+RUNNERS = {"tf_saved_model": saved_model, "litert": litert, "onnx": onnx, "openvino": openvino}
+
+
+def main() -> None:
+    run = RUNNERS[sys.argv[1]]
+    with open(sys.argv[2]) as file:
+        jobs = json.load(file)
+    for model, given, result in jobs:
+        np.save(result, run(model, np.load(given)))
+    if "attnzoo" in sys.modules:
+        raise SystemExit("the process imported attnzoo")
+
+
+if __name__ == "__main__":
+    main()
