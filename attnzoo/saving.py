@@ -19,9 +19,7 @@ if TYPE_CHECKING:
 _ODD = (AttributeError, IndexError, KeyError, TypeError, RecursionError)
 """What Keras raises when a config lacks what it takes for granted; the text alone says nothing."""
 
-_ONLY_WEIGHTS = (
-    "holds weights only, not a model; give it as backbone.weights or to attnzoo.load_backbone_weights."
-)
+_ONLY_WEIGHTS = "holds weights only, not a model; give it as backbone.weights or to attnzoo.load_backbone_weights."
 
 
 def load_model(path: str | Path, *, trust: bool = False) -> keras.Model:

@@ -116,6 +116,8 @@ def _short_way(op: Any) -> Any:
     for name, value in attributes.items():
         if isinstance(value, keras.Variable):
             places[name] = value
+        elif isinstance(value, list) and name in state:
+            continue  # what the base constructor made is watched: variables that come later enter it
         elif is_plain(value):
             state[name] = list(value) if isinstance(value, list) else value
         elif name not in state:

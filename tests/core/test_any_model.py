@@ -107,6 +107,10 @@ def test_an_augmented_model_can_be_quantised(tmp_path):
     with pytest.warns(UserWarning, match="does not have a `quantize` method"):
         model.quantize("int8")
     x = noise(2, *SIZE)
+    plain = classifier()
+    plain.quantize("int8")
+    dense = [[v.name for v in w.weights] for m in (plain, model) for w in m.layers if isinstance(w, layers.Dense)]
+    assert dense[:2] == dense[2:]
     model.save(tmp_path / "q.keras")
     assert_same_outputs(model, attnzoo.load_model(tmp_path / "q.keras"), x)
 
