@@ -269,8 +269,8 @@ def test_parallel_adds_a_third_addend():
     alone.build(r.shape)
     for a, b in zip(alone.weights, module.weights, strict=True):
         a.assign(b)
-    data = x[0] if isinstance(x, list) else x
-    np.testing.assert_allclose(outputs(new, x)[0], array(data + r + alone(r)), rtol=1e-5, atol=1e-5)
+    expected = x + array(r) + array(alone(r))
+    np.testing.assert_allclose(outputs(new, x)[0], expected, rtol=1e-5, atol=1e-5)
 
 
 def test_paper_start_changes_the_output():
