@@ -16,7 +16,7 @@ import attnzoo
 from tests.core.helpers import small_backbone
 from tests.security.mutations import zipped
 
-TRUST = "; load it with trust=True if you trust its author."
+TRUST = "; if you trust its author, use attnzoo.load_model(path, trust=True)."
 
 
 def net() -> keras.Model:

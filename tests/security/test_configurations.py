@@ -52,8 +52,8 @@ def test_what_is_no_ordinary_file_is_not_opened(tmp_path: Path) -> None:
     (tmp_path / "zero.yaml").symlink_to("/dev/zero")
     (tmp_path / "a.yaml").symlink_to("a.yaml")
     for name, reason in (
-        ("pipe", "is not an ordinary file."),
-        ("zero", "is not an ordinary file."),
+        ("pipe", "is a pipe, a socket or a device; expected an ordinary file."),
+        ("zero", "is a pipe, a socket or a device; expected an ordinary file."),
         ("a", "cannot be read: Too many levels of symbolic links."),
     ):
         path = tmp_path / f"{name}.yaml"

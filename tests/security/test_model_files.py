@@ -60,11 +60,11 @@ def function(module: str, name: str) -> dict[str, Any]:
         ),
         (
             {"class_name": "system", "module": "os", "registered_name": None},
-            "holds a system, a class Keras does not know; import the package that defines it first.",
+            "holds a system, a class Keras does not know; in Python, import the package that defines it first.",
         ),
         (
             {"class_name": "get_file", "module": "keras.utils", "registered_name": None},
-            "holds a get_file, a class Keras does not know; import the package that defines it first.",
+            "holds a get_file, a class Keras does not know; in Python, import the package that defines it first.",
         ),
         (
             {"class_name": "Dense\x1b[31m", "registered_name": None},
@@ -105,7 +105,10 @@ def test_a_function_of_keras_is_no_layer_of_a_legacy_file(good: dict[str, bytes]
     with h5py.File(path, "r+") as file:
         config = file.attrs["model_config"]
         file.attrs["model_config"] = config.replace('"class_name": "Flatten"', '"class_name": "serialize"')
-    assert refusal(path) == "holds a serialize, a class Keras does not know; import the package that defines it first."
+    assert (
+        refusal(path)
+        == "holds a serialize, a class Keras does not know; in Python, import the package that defines it first."
+    )
 
 
 def test_trust_runs_what_the_file_holds(tmp_path: Path) -> None:
@@ -266,8 +269,8 @@ def test_what_is_no_ordinary_file_is_not_opened(tmp_path: Path) -> None:
     (tmp_path / "zero.h5").symlink_to("/dev/zero")
     (tmp_path / "a.keras").symlink_to("b.keras")
     (tmp_path / "b.keras").symlink_to("a.keras")
-    assert refusal(tmp_path / "pipe.keras") == "is not an ordinary file."
-    assert refusal(tmp_path / "zero.h5") == "is not an ordinary file."
+    assert refusal(tmp_path / "pipe.keras") == "is a pipe, a socket or a device; expected an ordinary file."
+    assert refusal(tmp_path / "zero.h5") == "is a pipe, a socket or a device; expected an ordinary file."
     assert refusal(tmp_path / "a.keras").startswith("cannot be read: Too many levels of symbolic links")
     with pytest.raises(AttnzooError) as error:
         attnzoo.load_model("a\0b.keras")
