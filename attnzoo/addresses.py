@@ -62,7 +62,10 @@ def write(model: Any, held: dict[int, list[Any]]) -> list[dict[str, Any]]:
             if len(edges) == len(all_edges) and source[0] in numbers:
                 where = {"behind": [numbers[source[0]], source[1]]}
             elif None in edges:
-                raise RewriteError(f"'{attention.name}' in '{model.name}' stands where its place cannot be saved.")
+                raise RewriteError(
+                    f"'{attention.name}' in '{model.name}' cannot be saved: an attribute of the model holds its output,"
+                    " while layers read past it; delete the attribute first, or put the attention behind a layer."
+                )
             layer = keras.saving.serialize_keras_object(attention)
             layer.pop("build_config", None)  # it is built where it is put
             entries.append({"model": index, "layer": layer, **where})
