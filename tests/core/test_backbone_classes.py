@@ -421,17 +421,19 @@ def config_of_net():
         ),
         (
             lambda c: c["attention"][0].update(behind=[500, 0]),
-            "'net': 'high_out_se' is to stand where the model has no operation.",
+            "'net': 'high_out_se' is to stand where the model has no operation; its config was changed after it was"
+            " saved.",
         ),
         (
             lambda c: c["attention"][0].update(model=3),
-            "'net': 'high_out_se' is to stand where the model has no operation.",
+            "'net': 'high_out_se' is to stand where the model has no operation; its config was changed after it was"
+            " saved.",
         ),
         (
             lambda c: c["attention"][0].update(
                 layer={"module": "keras.layers", "class_name": "ReLU", "config": {}, "registered_name": None}
             ),
-            "'net': a ReLU is listed as attention, but is none.",
+            "'net': a ReLU is listed as attention; expected a layer that attnzoo.augment inserted.",
         ),
     ],
 )

@@ -10,17 +10,16 @@ import zipfile
 from pathlib import Path
 from unittest import mock
 
-import h5py
 import keras
 
 import attnzoo
-from attnzoo import inspection
+from attnzoo import backbones
 from attnzoo.inspection import _archive, _names, _weights
 from attnzoo.inspection import _read as reading
 
 from ..config import test_saving
 from ..security import test_hdf5, test_model_files
-from ..security.conftest import UNKNOWN, change_config, members_of, risk, saved
+from ..security.conftest import change_config, members_of, risk, saved
 from ..security.mutations import zipped
 from .collector import Example
 from .rest import rows
@@ -136,11 +135,11 @@ def with_list(file):
 
 
 def with_attributes(file):
-    file["model_weights"].attrs.update({name: 1.0 for name in "abcdef"})
+    file["model_weights"].attrs.update(dict.fromkeys("abcdef", 1.0))
 
 
-def with_text(file):
-    file["model_weights"].attrs["x"] = "long" * 5000
+def with_numbers(file):
+    file["model_weights"].attrs["x"] = list(range(2500))
 
 
 def long_list(path):
@@ -162,7 +161,7 @@ HDF5 = [
         "m.h5: its HDF5 object '/model_weights' has 9 attributes; expected 5 at most.",
     ),
     (
-        limited(load(attacked(with_text), "m.h5"), _weights, MOST_TEXT=19_999),
+        limited(load(attacked(with_numbers), "m.h5"), _weights, MOST_TEXT=19_999),
         "m.h5: its HDF5 attribute 'x' is larger than 19,999 bytes.",
     ),
 ]
@@ -202,6 +201,10 @@ def asking(layer):
     return make
 
 
+def broken(change):
+    return load(config(change))
+
+
 def only_a_layer(path):
     layer = keras.saving.serialize_keras_object(keras.layers.ReLU(name="relu"))
     path.write_bytes(change_config(saved()[".keras"], lambda c: [c.clear(), c.update(layer)]))
@@ -210,7 +213,7 @@ def only_a_layer(path):
 def weights_of(attack):
     def run():
         test_hdf5.write_attacked(Path("w.h5"), attack)
-        attnzoo.build({"backbone": {"name": "MobileNetV2", "weights": "w.h5"}})
+        backbones.make_backbone("MobileNetV2", weights="w.h5")
 
     return run
 
@@ -224,6 +227,15 @@ LOADING = [
         load(asking(Careless)),
         "m.keras: " + risk("asks for 2,000,000 weights or more; expected 1,048,576 at most."),
     ),
+    (
+        broken(lambda c: c["config"].pop("layers")),
+        "m.keras: cannot be loaded: its config does not describe a model (KeyError: 'layers').",
+    ),
+    (
+        broken(lambda c: test_model_files.dense(c)["config"].update(foo=7)),
+        "m.keras: cannot be loaded: its config does not describe a model (TypeError: Unrecognized keyword arguments"
+        " passed to Dense: {'foo': 7}).",
+    ),
     (load(only_a_layer), "m.keras: holds a ReLU, not a model."),
     (
         load(lambda path: test_saving.net().save_weights("m.weights.h5") or os.rename("m.weights.h5", path), "m.h5"),
@@ -231,7 +243,7 @@ LOADING = [
     ),
     (
         weights_of(test_hdf5.external),
-        "backbone.weights: weights w.h5: its HDF5 object '/x' is a link to another file.",
+        "weights 'w.h5': its HDF5 object '/x' is a link to another file.",
     ),
 ]
 

@@ -163,7 +163,7 @@ def test_a_weights_file_is_looked_at_before_keras_reads_it(good: dict[str, bytes
     backbone = {"name": "MobileNetV2", "alpha": 0.35, "input_shape": [32, 32, 3], "weights": str(path)}
     with pytest.raises(AttnzooError) as error:
         attnzoo.build({"backbone": backbone})
-    assert str(error.value) == f"backbone.weights: weights {path}: its HDF5 object '/x' is a link to another file."
+    assert str(error.value) == f"backbone.weights: weights '{path}': its HDF5 object '/x' is a link to another file."
 
 
 def test_weights_that_the_file_lacks_are_not_left_random(tmp_path: Path) -> None:
