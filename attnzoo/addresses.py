@@ -62,7 +62,10 @@ def write(model: Any, held: dict[int, list[Any]]) -> list[dict[str, Any]]:
             if len(edges) == len(all_edges) and source[0] in numbers:
                 where = {"behind": [numbers[source[0]], source[1]]}
             elif None in edges:
-                raise RewriteError(f"'{attention.name}' in '{model.name}' stands where its place cannot be saved.")
+                raise RewriteError(
+                    f"'{attention.name}' in '{model.name}' cannot be saved: an attribute of the model holds its output,"
+                    " while layers read past it; delete the attribute first, or put the attention behind a layer."
+                )
             layer = keras.saving.serialize_keras_object(attention)
             layer.pop("build_config", None)  # it is built where it is put
             entries.append({"model": index, "layer": layer, **where})
@@ -80,14 +83,18 @@ def read(model: Any, entries: Iterable[dict[str, Any]]) -> list[Place]:
     for entry in entries:
         layer = keras.saving.deserialize_keras_object(entry["layer"])
         if not is_inserted(layer):
-            raise RewriteError(f"'{model.name}': a {type(layer).__name__} is listed as attention, but is none.")
+            raise RewriteError(
+                f"'{model.name}': a {type(layer).__name__} is listed as attention; expected a layer that"
+                " attnzoo.augment inserted."
+            )
         try:
             container, ops = rooms[entry["model"]]
             edges = tuple((container, ops[op], position) for op, position in entry.get("edges", ()))
             behind = (container, ops[entry["behind"][0]], entry["behind"][1]) if "behind" in entry else None
         except (IndexError, KeyError, TypeError, ValueError):
             raise RewriteError(
-                f"'{model.name}': '{layer.name}' is to stand where the model has no operation."
+                f"'{model.name}': '{layer.name}' is to stand where the model has no operation;"
+                " its config was changed after it was saved."
             ) from None
         places.append((layer, behind, edges))
     return places

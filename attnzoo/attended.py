@@ -75,7 +75,8 @@ class Attended:
 
         if set(config) != _KEYS:
             raise AttnzooError(
-                f"the config of a model with attention has the keys {sorted(config)}; expected {sorted(_KEYS)}."
+                f"the config of a model with attention has the keys {sorted(config)}; expected {sorted(_KEYS)},"
+                " as this version of attnzoo writes them."
             )
         base = _made(config)
         _set_trainable(base, config)
@@ -162,7 +163,10 @@ def _made(config: dict[str, Any]) -> Any:
         raise AttnzooError(f"{what} was loaded as a {type(model).__name__}, which is no Functional model.")
     rooms = containers(model)
     if any(is_inserted(layer) for room in rooms for layer in room.layers):
-        raise AttnzooError(f"{what} cannot be loaded: its constructor inserts attention itself.")
+        raise AttnzooError(
+            f"{what} cannot be loaded: its constructor inserts attention itself;"
+            " let it make the network without, and call attnzoo.augment on the result."
+        )
     count = sum(len(operations(room)) for room in rooms)
     if count != config["operations"]:
         raise AttnzooError(

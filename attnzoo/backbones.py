@@ -19,7 +19,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
-from attnzoo.errors import AttnzooError, ConfigError, did_you_mean, first_line, listing
+from attnzoo.errors import AttnzooError, ConfigError, did_you_mean, first_line, listing, printable
 from attnzoo.saving import check_weights, load_model
 
 if TYPE_CHECKING:
@@ -193,7 +193,8 @@ def _weights(recipe: Recipe, weights: str | Path | None) -> str | None:
     try:
         check_weights(path)
     except AttnzooError as error:
-        raise WeightsError(f"weights {error}") from None
+        reason = str(error).removeprefix(printable(f"{path}: "))
+        raise WeightsError(f"weights {str(weights)!r}: {reason}") from None
     return str(path)
 
 

@@ -32,7 +32,7 @@ import keras
 from keras import tree
 
 from attnzoo.attended import is_made_from_tensors, plain_class
-from attnzoo.errors import RewriteError
+from attnzoo.errors import RewriteError, first_line
 from attnzoo.graph import Functional, is_container, source_of
 from attnzoo.twins import is_plain, weights_like
 
@@ -157,8 +157,7 @@ class _Carrier:
                 raise TypeError("it remembers other objects")
             return copy.deepcopy(value, {id(self.old): self.new})
         except Exception as cause:
-            reason = (str(cause).strip() or type(cause).__name__).splitlines()[0]
-            raise self._refusal(name, f"a {type(value).__name__} that cannot be copied: {reason}") from cause
+            raise self._refusal(name, f"a {type(value).__name__} that cannot be copied: {first_line(cause)}") from cause
 
     def _found(self, value: Any, name: str, what: str) -> Any:
         if value is None:

@@ -85,5 +85,5 @@ def first_line(error: Exception) -> str:
     # Keras wraps what happened in pages of configuration, and says it at the end.
     text = str(error).rpartition("Exception encountered: ")[2]
     lines = [line.strip() for line in text.splitlines() if line.strip()] or [type(error).__name__]
-    line = " ".join(lines[:2]) if lines[0].endswith(":") else lines[0]
+    line = " ".join(lines[:2]) if lines[0].endswith((":", ",")) else lines[0]
     return line if len(line) <= 300 else line[:297] + "..."

@@ -44,7 +44,7 @@ def _globs(after: Any) -> list[str]:
         raise PlanError(f"after={after!r} is not a layer name, a glob such as 'conv4_*', or a list of them.")
     for glob in globs:
         if len(glob) > LONGEST:
-            raise PlanError(f"after={quoted(glob)} is not a glob of {LONGEST} characters at most.")
+            raise PlanError(f"after={quoted(glob)} has {len(glob):,} characters; expected {LONGEST:,} at most.")
     if not globs:
         raise PlanError("after is empty; name at least one layer, or leave it out for stages and placement.")
     return globs

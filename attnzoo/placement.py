@@ -277,8 +277,8 @@ def _after(anatomy: Anatomy, after: Sequence[str] | str) -> Choice:
         value, reason = call.outputs[0], None
         if len(call.outputs) != 1:
             reason = f"it has {len(call.outputs)} outputs, and attention goes behind one map"
-        # Not by stride: maps that a transformer makes of its tokens have none that could be followed.
-        elif len(value.shape) != 4 or anatomy.graph.split_shape(value)[1:] == (1, 1):
+        # Not by stride alone: maps that a transformer makes of its tokens have none that could be followed.
+        elif value.stride is None and (len(value.shape) != 4 or anatomy.graph.split_shape(value)[1:] == (1, 1)):
             reason = f"its output {value.shape} is not a feature map"
         elif value.call is None:
             reason = "its output is an input of the model as it came"

@@ -12,13 +12,17 @@ from typing import TYPE_CHECKING
 
 from attnzoo.errors import AttnzooError, first_line
 from attnzoo.inspection import FileReport, inspect_file
+from attnzoo.inspection._read import damage
 
 if TYPE_CHECKING:
     import keras
 
+    from attnzoo.guard import Budget
+
 _ODD = (AttributeError, IndexError, KeyError, TypeError, RecursionError)
 """What Keras raises when a config lacks what it takes for granted; the text alone says nothing."""
 
+_TRUST = "if you trust its author, use attnzoo.load_model(path, trust=True)."
 _ONLY_WEIGHTS = "holds weights only, not a model; give it as backbone.weights or to attnzoo.load_backbone_weights."
 
 
@@ -59,10 +63,10 @@ def load_model(path: str | Path, *, trust: bool = False) -> keras.Model:
             model = keras.saving.load_model(path, compile=False, safe_mode=not trust)
             name_outputs_by_host(model)
         except Exception as error:  # Keras, zipfile, json and h5py raise whatever they like for a bad file
-            reason = budget.complaint() or _reason(error)
+            reason = _too_much(budget) or _reason(error)
             raise AttnzooError(f"{path}: {reason}") from None
-    if budget.complaint():
-        raise AttnzooError(f"{path}: {budget.complaint()}")
+    if budget.complaint():  # a class of somebody else's may have caught the error
+        raise AttnzooError(f"{path}: {_too_much(budget)}")
     if not isinstance(model, keras.Model):
         raise AttnzooError(f"{path}: holds a {type(model).__name__}, not a model.")
     return model
@@ -129,7 +133,12 @@ def _refuse(report: FileReport, *, trust: bool) -> None:
     if report.risks and not trust:
         first, more = report.risks[0].removesuffix("."), len(report.risks) - 1
         also = f" (and {more} more, see `attnzoo inspect`)" if more else ""
-        raise AttnzooError(f"{report.path}: {first}{also}; load it with trust=True if you trust its author.")
+        raise AttnzooError(f"{report.path}: {first}{also}; {_TRUST}")
+
+
+def _too_much(budget: Budget) -> str | None:
+    complaint = budget.complaint()
+    return complaint and f"{complaint.removesuffix('.')}; {_TRUST}"
 
 
 def _reason(error: Exception) -> str:
@@ -138,14 +147,14 @@ def _reason(error: Exception) -> str:
     if unknown:
         return _unknown(unknown[1])
     if isinstance(error, zipfile.BadZipFile) or "truncated file" in text:
-        return f"is damaged or incomplete: {first_line(error)}"
+        return damage(error)
     if isinstance(error, _ODD):
-        return f"cannot be loaded: its config does not describe a model ({type(error).__name__}: {first_line(error)})"
+        return f"cannot be loaded: its config does not describe a model ({type(error).__name__}: {first_line(error)})."
     return f"cannot be loaded: {first_line(error)}"
 
 
 def _unknown(name: str) -> str:
-    return f"holds a {name}, a class Keras does not know; import the package that defines it first."
+    return f"holds a {name}, a class Keras does not know; in Python, import the package that defines it first."
 
 
 def _sync(path: Path) -> None:

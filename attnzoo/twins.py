@@ -18,7 +18,7 @@ import keras
 from keras import tree
 from keras.src.saving.serialization_lib import SafeModeScope  # it has no public name
 
-from attnzoo.errors import RewriteError
+from attnzoo.errors import RewriteError, first_line
 from attnzoo.graph import is_container
 from attnzoo.layers._backend import value_for_another
 
@@ -61,10 +61,10 @@ def twin(op: Any, trust: bool = False) -> tuple[Any, bool]:
         with SafeModeScope(not trust):
             new = _long_way(op)
     except Exception as cause:
-        reason = str(cause).strip().splitlines()[0] if str(cause).strip() else type(cause).__name__
         raise RewriteError(
-            f"layer '{op.name}' ({type(op).__name__}) cannot be made again from its config: {reason}"
-            " Give the class a get_config() that returns its constructor's arguments, or use share_weights=True."
+            f"layer '{op.name}' ({type(op).__name__}) cannot be made again from its config:"
+            f" {first_line(cause).removesuffix('.')}. Give the class a get_config() that returns its constructor's"
+            " arguments, or pass share_weights=True to attnzoo.augment."
         ) from cause
     # Some constructors take the name for a prefix: KerasHub's DepthwiseConvBlock calls itself `<name>_0`.
     new.name = op.name
@@ -88,7 +88,7 @@ def _lambda(op: Any, trust: bool) -> Any:
     if not trust:
         raise RewriteError(
             f"layer '{op.name}' (Lambda) is Python code that no config describes; rebuild the model without it,"
-            " or pass trust=True: the new model will then call the same function."
+            " or pass trust=True to attnzoo.augment or strip: the new model will then call the same function."
         )
     return type(op)(
         op.function,

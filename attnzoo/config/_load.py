@@ -88,7 +88,7 @@ def _text(path: Path, label: str) -> str:
     try:
         mode = path.stat().st_mode
         if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):  # a pipe waits for ever
-            raise ConfigError(f"{label}: is not an ordinary file.")
+            raise ConfigError(f"{label}: is a pipe, a socket or a device; expected an ordinary file.")
         with path.open("rb") as file:
             data = file.read(MAX_BYTES + 1)
     except FileNotFoundError:

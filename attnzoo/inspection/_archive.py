@@ -153,7 +153,7 @@ class _Careful(io.FileIO):
     def read(self, size: int | None = -1) -> Any:
         left = os.fstat(self.fileno()).st_size - self.tell()
         if (left if size is None or size < 0 else min(size, left)) > MOST_DIRECTORY:
-            raise zipfile.BadZipFile("its directory is absurdly large")
+            raise zipfile.BadZipFile(f"its directory is larger than {MOST_DIRECTORY:,} bytes")
         return super().read(-1 if size is None else size)
 
 

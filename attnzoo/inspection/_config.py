@@ -120,7 +120,7 @@ def _look_at(value: dict[str, Any], is_layer: bool, config: ModelConfig, finding
 def _look_at_object(value: dict[str, Any], is_layer: bool, config: ModelConfig, findings: Findings) -> None:
     name, inner = value["class_name"], value.get("config")
     if not isinstance(name, str):
-        findings.defect(f"its config has a class called {quoted(name)}.")
+        findings.defect(f"its config names {quoted(name)} as a class; expected a text.")
         return
     label = f"{name} {quoted(inner['name'])}" if isinstance(inner, dict) and "name" in inner else name
     if name in CODE:

@@ -40,9 +40,11 @@ def check_lists(path: Path, lists: Counter[str]) -> None:
         for name, count in lists.items():
             lengths = list(_lengths(data, name.encode("utf-8", "surrogateescape") + b"\0"))
             if len(lengths) < count:
-                raise Unreadable(f"its HDF5 lists called {name!r} are stored in a way that Keras never writes.")
+                raise Unreadable(f"its HDF5 lists called {name!r} are stored as Keras never stores them.")
             if sum(lengths) > MOST_TEXT:
-                raise Unreadable(f"its HDF5 lists called {name!r} take {sum(lengths):,} bytes.")
+                raise Unreadable(
+                    f"its HDF5 lists called {name!r} take {sum(lengths):,} bytes; expected {MOST_TEXT:,} at most."
+                )
 
 
 def _lengths(data: mmap.mmap, name: bytes) -> Iterator[int]:

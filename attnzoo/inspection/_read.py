@@ -46,9 +46,16 @@ def inspect_file(path: str | Path) -> FileReport:
     except Unreadable as error:
         raise AttnzooError(f"{path}: {error}") from None
     except MemoryError:
-        raise AttnzooError(f"{path}: is damaged: it asks for more memory than there is.") from None
+        raise AttnzooError(
+            f"{path}: is damaged: it asks for more memory than there is; copy or download it again."
+        ) from None
     except Exception as error:  # zipfile, zlib, struct and h5py raise whatever they like for a damaged file
-        raise AttnzooError(f"{path}: is damaged or incomplete: {first_line(error)}") from None
+        raise AttnzooError(f"{path}: {damage(error)}") from None
+
+
+def damage(error: Exception) -> str:
+    """Says that a file is damaged, in the words of the library that found it so."""
+    return f"is damaged or incomplete: {first_line(error).removesuffix('.')}; copy or download it again."
 
 
 def check_is_file(path: Path) -> int:
@@ -68,7 +75,7 @@ def check_is_file(path: Path) -> int:
     except (OSError, ValueError) as error:  # a circle of links, no permission, a name with a zero in it
         raise AttnzooError(f"{path}: cannot be read: {getattr(error, 'strerror', error)}.") from None
     if not stat.S_ISREG(found.st_mode):  # opening a pipe waits for ever, reading a device never ends
-        raise AttnzooError(f"{path}: is not an ordinary file.")
+        raise AttnzooError(f"{path}: is a pipe, a socket or a device; expected an ordinary file.")
     return found.st_size
 
 

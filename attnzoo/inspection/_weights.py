@@ -115,15 +115,17 @@ def _add(weights: Weights, path: str, dataset: h5py.Dataset, findings: Findings)
 
 def _check_attributes(path: str, found: Any, weights: Weights) -> None:
     if len(found.attrs) > MOST_OBJECTS:
-        raise Unreadable(f"its HDF5 object {quoted(path)} has {len(found.attrs):,} attributes.")
+        raise Unreadable(
+            f"its HDF5 object {quoted(path)} has {len(found.attrs):,} attributes; expected {MOST_OBJECTS:,} at most."
+        )
     for name in found.attrs:
         attribute = h5py.h5a.open(found.id, name.encode("utf-8", "surrogateescape"))
         elements, kind = math.prod(attribute.shape), attribute.get_type()
         if elements * kind.get_size() > MOST_TEXT:
             raise Unreadable(f"its HDF5 attribute {quoted(name)} is larger than {MOST_TEXT:,} bytes.")
         if kind.get_class() == h5py.h5t.VLEN:
-            raise Unreadable(f"its HDF5 attribute {quoted(name)} is a list of lists.")
+            raise Unreadable(f"its HDF5 attribute {quoted(name)} is a list of lists, which Keras never writes.")
         if kind.get_class() == h5py.h5t.STRING and kind.is_variable_str() and elements > 1:
             if len(attribute.shape) > 1 or attribute.get_storage_size() != elements * REFERENCE:
-                raise Unreadable(f"its HDF5 attribute {quoted(name)} is no list of names.")
+                raise Unreadable(f"its HDF5 attribute {quoted(name)} is stored as Keras never stores a list of names.")
             weights.lists[name] += 1

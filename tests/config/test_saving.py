@@ -110,7 +110,7 @@ def test_lambda_layers_are_refused(suffix: str, tmp_path: Path) -> None:
         load_model(path)
     assert str(error.value) == (
         f"{path}: holds a Lambda 'lambda', code that would run on loading; "
-        "load it with trust=True if you trust its author."
+        "if you trust its author, use attnzoo.load_model(path, trust=True)."
     )
 
 
@@ -121,7 +121,7 @@ def test_an_unknown_layer_names_itself(suffix: str, tmp_path: Path) -> None:
     with pytest.raises(AttnzooError) as error:
         load_model(path)
     assert str(error.value) == (
-        f"{path}: holds a Foreign, a class Keras does not know; import the package that defines it first."
+        f"{path}: holds a Foreign, a class Keras does not know; in Python, import the package that defines it first."
     )
 
 

@@ -102,9 +102,9 @@ def augmented(layer, attention="se"):
 
 
 NO_CONFIG = (
-    "layer 'mystery' (NoConfig) cannot be made again from its config: Error when deserializing class 'NoConfig' using"
-    " config={'value': 1.0, 'trainable': True, 'dtype': 'float32'}. Give the class a get_config() that returns its"
-    " constructor's arguments, or use share_weights=True."
+    "layer 'mystery' (NoConfig) cannot be made again from its config: NoConfig.__init__() got an unexpected keyword"
+    " argument 'dtype'. Give the class a get_config() that returns its constructor's arguments, or pass"
+    " share_weights=True to attnzoo.augment."
 )
 MODELS = [
     (
@@ -133,7 +133,7 @@ MODELS = [
     (
         augmented(lambda: layers.Lambda(lambda t: t * 2, name="twice")),
         "layer 'twice' (Lambda) is Python code that no config describes; rebuild the model without it, or pass"
-        " trust=True: the new model will then call the same function.",
+        " trust=True to attnzoo.augment or strip: the new model will then call the same function.",
     ),
     (
         augmented(lambda: Forgets(3, name="forgets")),

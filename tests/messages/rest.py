@@ -239,7 +239,10 @@ FILES = [
         for name, spoil, text in rows(test_saving.test_files_that_are_no_model)
         if text
     ),
-    (foreign, "m.keras: holds a Foreign, a class Keras does not know; import the package that defines it first."),
+    (
+        foreign,
+        "m.keras: holds a Foreign, a class Keras does not know; in Python, import the package that defines it first.",
+    ),
     *((save(name), text.format(path=Path(name))) for name, text in rows(test_saving.test_where_a_model_is_not_saved)),
 ]
 

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import io
 import json
+import tempfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -16,7 +18,8 @@ import attnzoo
 from tests.core.helpers import small_backbone
 from tests.security.mutations import zipped
 
-TRUST = "; load it with trust=True if you trust its author."
+TRUST = "; if you trust its author, use attnzoo.load_model(path, trust=True)."
+UNKNOWN = ", a class Keras does not know; in Python, import the package that defines it first."
 
 
 def net() -> keras.Model:
@@ -24,35 +27,59 @@ def net() -> keras.Model:
     return attnzoo.augment(base, "cbam", placement="residual", ratio=2)
 
 
-@pytest.fixture(scope="session")
-def good(tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
-    """The same network as `.keras`, `.h5` and `.weights.h5`."""
-    folder, model = tmp_path_factory.mktemp("good"), net()
-    model.save(folder / "m.keras")
-    model.save(folder / "m.h5")
-    model.save_weights(folder / "m.weights.h5")
-    return {suffix: (folder / f"m{suffix}").read_bytes() for suffix in (".keras", ".h5", ".weights.h5")}
+@functools.cache
+def saved() -> dict[str, bytes]:
+    """Returns the network as `.keras`, `.h5` and `.weights.h5`."""
+    with tempfile.TemporaryDirectory() as name:
+        folder, model = Path(name), net()
+        model.save(folder / "m.keras")
+        model.save(folder / "m.h5")
+        model.save_weights(folder / "m.weights.h5")
+        return {suffix: (folder / f"m{suffix}").read_bytes() for suffix in (".keras", ".h5", ".weights.h5")}
 
 
-@pytest.fixture
-def members(good: dict[str, bytes]) -> dict[str, bytes]:
-    """The members of the `.keras` file."""
-    with zipfile.ZipFile(io.BytesIO(good[".keras"])) as archive:
+def members_of(data: bytes) -> dict[str, bytes]:
+    """Returns the members of a `.keras` file."""
+    with zipfile.ZipFile(io.BytesIO(data)) as archive:
         return {name: archive.read(name) for name in archive.namelist()}
 
 
+def change_config(data: bytes, change: Callable[[dict[str, Any]], Any]) -> bytes:
+    """Returns a `.keras` file with its config changed by a function."""
+    members = members_of(data)
+    config = json.loads(members["config.json"])
+    change(config)
+    return zipped({**members, "config.json": json.dumps(config).encode()}.items())
+
+
 @pytest.fixture
-def with_config(members: dict[str, bytes], tmp_path: Path) -> Callable[[Callable[[dict[str, Any]], None]], Path]:
+def good() -> dict[str, bytes]:
+    """The same network as `.keras`, `.h5` and `.weights.h5`."""
+    return saved()
+
+
+@pytest.fixture
+def members() -> dict[str, bytes]:
+    """The members of the `.keras` file."""
+    return members_of(saved()[".keras"])
+
+
+@pytest.fixture
+def with_config(tmp_path: Path) -> Callable[[Callable[[dict[str, Any]], Any]], Path]:
     """Saves the network with its config changed by a function."""
 
-    def save(change: Callable[[dict[str, Any]], None]) -> Path:
-        config = json.loads(members["config.json"])
-        change(config)
+    def save(change: Callable[[dict[str, Any]], Any]) -> Path:
         path = tmp_path / "m.keras"
-        path.write_bytes(zipped({**members, "config.json": json.dumps(config).encode()}.items()))
+        path.write_bytes(change_config(saved()[".keras"], change))
         return path
 
     return save
+
+
+def risk(finding: str, more: int = 0) -> str:
+    """Returns what `load_model` says of a finding that trust would allow."""
+    also = f" (and {more} more, see `attnzoo inspect`)" if more else ""
+    return finding.removesuffix(".") + also + TRUST
 
 
 def refusal(path: Path) -> str:

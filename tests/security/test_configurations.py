@@ -46,19 +46,26 @@ def test_texts_that_are_refused(data: bytes, message: str, tmp_path: Path) -> No
     assert time.perf_counter() - start < 5
 
 
+def odd_files(folder: Path) -> None:
+    """Makes what is no ordinary file."""
+    os.mkfifo(folder / "pipe.yaml")
+    (folder / "zero.yaml").symlink_to("/dev/zero")
+    (folder / "a.yaml").symlink_to("a.yaml")
+
+
+ODD_FILES = [
+    ("pipe.yaml", "is a pipe, a socket or a device; expected an ordinary file."),
+    ("zero.yaml", "is a pipe, a socket or a device; expected an ordinary file."),
+    ("a.yaml", "cannot be read: Too many levels of symbolic links."),
+    ("a\0.yaml", "cannot be read: embedded null byte."),
+]
+
+
 @pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes and links")
-def test_what_is_no_ordinary_file_is_not_opened(tmp_path: Path) -> None:
-    os.mkfifo(tmp_path / "pipe.yaml")
-    (tmp_path / "zero.yaml").symlink_to("/dev/zero")
-    (tmp_path / "a.yaml").symlink_to("a.yaml")
-    for name, reason in (
-        ("pipe", "is not an ordinary file."),
-        ("zero", "is not an ordinary file."),
-        ("a", "cannot be read: Too many levels of symbolic links."),
-    ):
-        path = tmp_path / f"{name}.yaml"
-        assert refusal(path) == f"{path}: {reason}"
-    assert refusal("a\0.yaml") == "a\\x00.yaml: cannot be read: embedded null byte."
+@pytest.mark.parametrize(("name", "message"), ODD_FILES)
+def test_what_is_no_ordinary_file_is_not_opened(name: str, message: str, tmp_path: Path) -> None:
+    odd_files(tmp_path)
+    assert refusal(tmp_path / name) == printable(f"{tmp_path / name}: {message}")
 
 
 @pytest.mark.parametrize(
@@ -86,14 +93,24 @@ def test_insertions_that_would_fill_the_memory_are_not_made(monkeypatch: pytest.
 @pytest.mark.parametrize(
     ("config", "message"),
     [
-        ({"backbone": {**SMALL, "alpha": 10**5000}}, "backbone.alpha: a whole number of 16610 bits; expected 64"),
+        (
+            {"backbone": {**SMALL, "alpha": 10**5000}},
+            "backbone.alpha: a whole number of 16610 bits; expected 64 at most.",
+        ),
         ({10**5000: 1}, "a key must be a string; a value of type int came."),
-        ({"backbone": {**SMALL, "alpha": np.float64("inf")}}, "expected a number from -10 to 10."),
-        ({"backbone": {**SMALL, "input_shape": [10**9, 10**9, 3]}}, "expected three whole numbers from 1 to 8192"),
+        (
+            {"backbone": {**SMALL, "alpha": np.float64("inf")}},
+            "backbone.alpha: the number inf; expected a number from -10 to 10.",
+        ),
+        (
+            {"backbone": {**SMALL, "input_shape": [10**9, 64, 3]}},
+            "backbone.input_shape.0: the number 1000000000; expected three whole numbers from 1 to 8192,"
+            " such as [224, 224, 3]; null for an open height or width.",
+        ),
     ],
 )
 def test_numbers_that_are_refused(config: Any, message: str) -> None:
-    assert message in refusal(config)
+    assert refusal(config) == message
 
 
 def test_the_files_of_a_configuration_are_model_files_and_never_trusted(tmp_path: Path) -> None:
@@ -118,9 +135,8 @@ def test_globs_take_no_time(glob: str) -> None:
 
 def test_endless_globs_are_refused() -> None:
     x = keras.Input((8, 8, 3))
-    with pytest.raises(PlanError) as refused:
+    with pytest.raises(PlanError, match=r"has 100,000 characters"):
         attnzoo.plan(keras.Model(x, keras.layers.ReLU()(x)), "se", after=["*" * 100_000])
-    assert str(refused.value) == f"after='{'*' * 57}...' is not a glob of 1000 characters at most."
 
 
 def test_the_names_of_strangers_reach_no_terminal(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

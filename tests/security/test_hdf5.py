@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import struct
 import zipfile
 from collections.abc import Callable
@@ -15,7 +16,7 @@ import pytest
 
 import attnzoo
 from attnzoo.errors import AttnzooError
-from tests.security.conftest import TRUST, refusal
+from tests.security.conftest import members_of, refusal, risk, saved
 from tests.security.mutations import zipped
 
 
@@ -76,46 +77,61 @@ def a_type(file: h5py.File) -> None:
     file["x"] = np.dtype("float32")
 
 
-@pytest.mark.parametrize("suffix", [".h5", ".keras"])
-@pytest.mark.parametrize(
-    ("attack", "message"),
-    [
-        (soft, "its HDF5 object '/x' is a soft link" + TRUST),
-        (external, "its HDF5 object '/x' is a link to another file" + TRUST),
-        (outside, "its HDF5 array '/x' lies in another file" + TRUST),
-        (virtual, "its HDF5 array '/x' lies in another file" + TRUST),
-        (circle, "stands in two places or contains itself."),
-        (shape_bomb, " bytes; the file has "),
-        (chunk_bomb, " bytes; the file has "),
-        (texts, "its HDF5 array '/x' holds no numbers."),
-        (deep, "its HDF5 tree has more than 100,000 objects or 64 levels."),
-        (a_type, "its HDF5 object '/x' is neither a group nor an array."),
-    ],
-)
-def test_hdf5_that_is_refused(
-    suffix: str,
-    attack: Callable[[h5py.File], None],
-    message: str,
-    good: dict[str, bytes],
-    members: dict[str, bytes],
-    tmp_path: Path,
-) -> None:
-    path, weights = tmp_path / f"m{suffix}", tmp_path / "w.h5"
-    weights.write_bytes(good[".h5"] if suffix == ".h5" else members["model.weights.h5"])
-    with h5py.File(weights, "r+") as file:
+def lists(file: h5py.File) -> None:
+    values = np.empty(1, object)
+    values[0] = np.zeros(2)
+    file.attrs.create("x", values, dtype=h5py.vlen_dtype("float64"))
+
+
+def square(file: h5py.File) -> None:
+    file.attrs.create("x", [["a", "b"], ["c", "d"]], dtype=h5py.string_dtype())
+
+
+ATTACKS = [
+    (soft, risk("its HDF5 object '/x' is a soft link.")),
+    (external, risk("its HDF5 object '/x' is a link to another file.")),
+    (outside, risk("its HDF5 array '/x' lies in another file.")),
+    (virtual, risk("its HDF5 array '/x' lies in another file.")),
+    (circle, "its HDF5 group '/model_weights/x' stands in two places or contains itself."),
+    (texts, "its HDF5 array '/x' holds no numbers."),
+    (deep, "its HDF5 tree has more than 100,000 objects or 64 levels."),
+    (a_type, "its HDF5 object '/x' is neither a group nor an array."),
+    (lists, "its HDF5 attribute 'x' is a list of lists, which Keras never writes."),
+    (square, "its HDF5 attribute 'x' is stored as Keras never stores a list of names."),
+]
+
+
+def write_attacked(path: Path, attack: Callable[[h5py.File], None]) -> None:
+    """Writes the network with its HDF5 file changed by a function."""
+    members = members_of(saved()[".keras"])
+    buffer = io.BytesIO(saved()[".h5"] if path.suffix == ".h5" else members["model.weights.h5"])
+    with h5py.File(buffer, "r+") as file:
         file.require_group("model_weights")
         attack(file)
-    path.write_bytes(
-        weights.read_bytes()
-        if suffix == ".h5"
-        else zipped({**members, "model.weights.h5": weights.read_bytes()}.items())
-    )
-    assert message in refusal(path)
+    data = buffer.getvalue()
+    path.write_bytes(data if path.suffix == ".h5" else zipped({**members, "model.weights.h5": data}.items()))
 
 
-def test_a_list_of_names_that_all_are_the_same_long_text(good: dict[str, bytes], tmp_path: Path) -> None:
-    path = tmp_path / "m.h5"
-    path.write_bytes(good[".h5"])
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+@pytest.mark.parametrize(("attack", "message"), ATTACKS)
+def test_hdf5_that_is_refused(suffix: str, attack: Callable[[h5py.File], None], message: str, tmp_path: Path) -> None:
+    write_attacked(tmp_path / f"m{suffix}", attack)
+    assert refusal(tmp_path / f"m{suffix}") == message
+
+
+@pytest.mark.parametrize("suffix", [".h5", ".keras"])
+@pytest.mark.parametrize("attack", [shape_bomb, chunk_bomb])
+def test_arrays_that_would_fill_the_memory(suffix: str, attack: Callable[[h5py.File], None], tmp_path: Path) -> None:
+    path = tmp_path / f"m{suffix}"
+    write_attacked(path, attack)
+    report = attnzoo.inspect_file(path)
+    assert report.unpacked > 1 << 30
+    assert refusal(path) == risk(f"its arrays would fill {report.unpacked:,} bytes; the file has {report.size:,}.")
+
+
+def write_long_list(path: Path) -> int:
+    """Writes a list of names that all are the same long text; returns how long that makes the list."""
+    path.write_bytes(saved()[".h5"])
     with h5py.File(path, "r+") as file:
         file["model_weights"].attrs["layer_names"] = ["a"] * 2000
         config = file.attrs["model_config"]
@@ -123,7 +139,14 @@ def test_a_list_of_names_that_all_are_the_same_long_text(good: dict[str, bytes],
     reference = data[(at := attribute_data(data, b"model_config\0")) : at + 16]
     at = attribute_data(data, b"layer_names\0")
     path.write_bytes(data[:at] + 2000 * reference + data[at + 2000 * 16 :])
-    assert refusal(path) == f"its HDF5 lists called 'layer_names' take {2000 * len(config):,} bytes."
+    return 2000 * len(config)
+
+
+def test_a_list_of_names_that_all_are_the_same_long_text(tmp_path: Path) -> None:
+    path = tmp_path / "m.h5"
+    length = write_long_list(path)
+    text = f"its HDF5 lists called 'layer_names' take {length:,} bytes; expected 16,777,216 at most."
+    assert refusal(path) == text
 
 
 def attribute_data(data: bytes, name: bytes) -> int:
@@ -140,7 +163,7 @@ def test_a_weights_file_is_looked_at_before_keras_reads_it(good: dict[str, bytes
     backbone = {"name": "MobileNetV2", "alpha": 0.35, "input_shape": [32, 32, 3], "weights": str(path)}
     with pytest.raises(AttnzooError) as error:
         attnzoo.build({"backbone": backbone})
-    assert str(error.value) == f"backbone.weights: weights {path}: its HDF5 object '/x' is a link to another file."
+    assert str(error.value) == f"backbone.weights: weights '{path}': its HDF5 object '/x' is a link to another file."
 
 
 def test_weights_that_the_file_lacks_are_not_left_random(tmp_path: Path) -> None:
