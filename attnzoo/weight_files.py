@@ -37,7 +37,7 @@ RANDOM_STATE = "seed_generator/"
 
 _LAYERS = ("layers", "_layer_checkpoint_dependencies")  # the second in files of TensorFlow 2.12 and 2.13
 _MEMBER = "model.weights.h5"
-_LARGEST_LIST = 1 << 26
+LARGEST_LIST = 1 << 26
 
 
 @dataclass(frozen=True)
@@ -95,8 +95,6 @@ def _read(path: Path, model: Callable[[], Any], stack: contextlib.ExitStack) -> 
     check_weights(path)
     if path.suffix == ".keras":
         archive = stack.enter_context(zipfile.ZipFile(path))
-        if _MEMBER not in archive.namelist():
-            raise AttnzooError(f"{path}: holds no {_MEMBER}; save the model again with Keras 3.")
         file = stack.enter_context(h5py.File(io.BytesIO(archive.read(_MEMBER)), "r"))
         return _keras_layout(path, [file], lambda: _tree_of_config(json.loads(archive.read("config.json"))))
     file = stack.enter_context(h5py.File(path, "r"))
@@ -115,8 +113,9 @@ def _datasets(file: h5py.File) -> list[h5py.Dataset]:
 def _shards(path: Path) -> list[Path]:
     if not path.is_file():
         raise AttnzooError(f"{path}: no such file.")
-    if path.stat().st_size > _LARGEST_LIST:
-        raise AttnzooError(f"{path}: too large for a list of weight files.")
+    size = path.stat().st_size
+    if size > LARGEST_LIST:
+        raise AttnzooError(f"{path}: has {size:,} bytes; expected a list of weight files of {LARGEST_LIST:,} at most.")
     named = json.loads(path.read_text("utf-8"))["weight_map"].values()
     names = dict.fromkeys(n for value in named for n in (value if isinstance(value, list) else [value]))
     for name in names:

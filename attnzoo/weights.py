@@ -217,7 +217,8 @@ def _check(report: WeightsReport, leaves: list[_Leaf], file: WeightFile, partial
         what = f"layer {wrong[0]}" if wrong else f"there are no weights for layer '{lacking[0]}'"
         more = f", and {len(wrong) + len(lacking) - 1} more" if len(wrong) + len(lacking) > 1 else ""
         near = "" if wrong else did_you_mean(lacking[0], report.unexpected)
+        advice = "; partial=True loads only those" if report.matched else ""
         raise AttnzooError(
             f"{report.file}: does not fit '{report.model}': {what}{more}.{near} {len(report.matched)} of {len(leaves)}"
-            " layers fit; partial=True loads only those."
+            f" layers fit{advice}."
         )

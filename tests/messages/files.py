@@ -239,7 +239,7 @@ LOADING = [
     (load(only_a_layer), "m.keras: holds a ReLU, not a model."),
     (
         load(lambda path: test_saving.net().save_weights("m.weights.h5") or os.rename("m.weights.h5", path), "m.h5"),
-        "m.h5: holds weights only, not a model; give it as backbone.weights.",
+        "m.h5: holds weights only, not a model; give it as backbone.weights or to attnzoo.load_backbone_weights.",
     ),
     (
         weights_of(test_hdf5.external),

@@ -9,7 +9,6 @@ from __future__ import annotations
 import contextlib
 import sys
 import types
-import warnings
 from pathlib import Path
 from unittest import mock
 
@@ -96,15 +95,6 @@ def returning(value):
     return run
 
 
-def weights_that_fit_in_part():
-    def net(weights):
-        warnings.warn("Skipping nested container at 'stem': no weights in 'w.h5'.", stacklevel=1)
-        return test_backbones.tiny()
-
-    with registered("net", net):
-        backbones.make_backbone("net", weights="w.h5")
-
-
 def preset(**arguments):
     def from_preset(preset, **arguments):
         raise ValueError("Unknown preset identifier.\nA preset must be one of ...")
@@ -157,10 +147,6 @@ BACKBONES = [
     (
         weights_file("w.txt"),
         "weights 'w.txt': expected 'imagenet', null or a .keras, .h5 or .weights.h5 file.",
-    ),
-    (
-        weights_that_fit_in_part,
-        "weights 'w.h5': fit net only in part: Skipping nested container at 'stem': no weights in 'w.h5'.",
     ),
     (returning(3), "backbone 'net' returned a int; expected a keras.Model."),
     (preset(), "keras_hub preset 'net_18' cannot be made: Unknown preset identifier."),

@@ -10,10 +10,10 @@ import pytest
 
 from attnzoo.errors import ConfigError
 
-from . import bounds, classes, files, models, plans, rest
+from . import bounds, classes, files, models, plans, rest, weights
 from .collector import NO_MESSAGES, Example, outcome, raises, reasons, sentences, sites, tested
 
-EXAMPLES = [e for table in (plans, models, classes, files, bounds, rest) for e in table.EXAMPLES]
+EXAMPLES = [e for table in (plans, models, classes, files, weights, bounds, rest) for e in table.EXAMPLES]
 
 
 @pytest.mark.parametrize("example", EXAMPLES, ids=lambda e: e.text[:60])
