@@ -23,7 +23,7 @@ _ODD = (AttributeError, IndexError, KeyError, TypeError, RecursionError)
 """What Keras raises when a config lacks what it takes for granted; the text alone says nothing."""
 
 _TRUST = "if you trust its author, use attnzoo.load_model(path, trust=True)."
-_ONLY_WEIGHTS = "holds weights only, not a model; give it as backbone.weights."
+_ONLY_WEIGHTS = "holds weights only, not a model; give it as backbone.weights or to model.load_weights(path)."
 
 
 def load_model(path: str | Path, *, trust: bool = False) -> keras.Model:

@@ -84,7 +84,7 @@ ARCHIVES = [
     ),
     (
         limited(load(members()), _archive, MOST_DIRECTORY=100),
-        "m.keras: damaged: its directory is larger than 100 bytes.",
+        "m.keras: damaged: its directory is larger than 100 bytes; copy or download it again.",
     ),
     (limited(load(overlapping), _archive, FREE=0, EXPANSION=1), "m.keras: its members overlap."),
     (
@@ -228,6 +228,11 @@ LOADING = [
         "m.keras: " + risk("asks for 2,000,000 weights or more; expected 1,048,576 at most."),
     ),
     (
+        broken(lambda c: test_model_files.dense(c).update(config=3)),
+        "m.keras: cannot be loaded: its config does not describe a model (TypeError: Expected 'config' to be a dict for"
+        " Dense, instead got <class 'int'>).",
+    ),
+    (
         broken(lambda c: c["config"].pop("layers")),
         "m.keras: cannot be loaded: its config does not describe a model (KeyError: 'layers').",
     ),
@@ -239,7 +244,7 @@ LOADING = [
     (load(only_a_layer), "m.keras: holds a ReLU, not a model."),
     (
         load(lambda path: test_saving.net().save_weights("m.weights.h5") or os.rename("m.weights.h5", path), "m.h5"),
-        "m.h5: holds weights only, not a model; give it as backbone.weights.",
+        "m.h5: holds weights only, not a model; give it as backbone.weights or to model.load_weights(path).",
     ),
     (
         weights_of(test_hdf5.external),

@@ -101,6 +101,21 @@ def augmented(layer, attention="se"):
     return lambda: attnzoo.augment(with_layer(layer()), attention)
 
 
+class Wordy(layers.Layer):
+    """Fails as Keras does: with the whole config in the message."""
+
+    def __init__(self, inner):
+        super().__init__(name="wordy")
+        self.inner = inner
+
+    def call(self, x):
+        return x
+
+    @classmethod
+    def from_config(cls, config):
+        raise ValueError(f"config={'x' * 2000}\nand more")
+
+
 NO_CONFIG = (
     "layer 'mystery' (NoConfig) cannot be made again from its config: NoConfig.__init__() got an unexpected keyword"
     " argument 'dtype'. Give the class a get_config() that returns its constructor's arguments, or pass"
@@ -129,6 +144,11 @@ MODELS = [
     (
         augmented(lambda: NoConfig(1.0)),
         NO_CONFIG,
+    ),
+    (
+        augmented(lambda: Wordy(layers.ReLU())),
+        f"layer 'wordy' (Wordy) cannot be made again from its config: config={'x' * 290}... Give the class a"
+        " get_config() that returns its constructor's arguments, or pass share_weights=True to attnzoo.augment.",
     ),
     (
         augmented(lambda: layers.Lambda(lambda t: t * 2, name="twice")),
