@@ -101,15 +101,22 @@ def augmented(layer, attention="se"):
     return lambda: attnzoo.augment(with_layer(layer()), attention)
 
 
-class Wordy(layers.Layer):
-    """Fails as Keras does: with the whole config in the message."""
+class Holds(layers.Layer):
+    """Has no config, because its argument is a layer."""
 
     def __init__(self, inner):
-        super().__init__(name="wordy")
+        super().__init__(name="holds")
         self.inner = inner
 
     def call(self, x):
-        return x
+        return self.inner(x)
+
+
+class Wordy(Holds):
+    """Fails as Keras may: with a whole config in the message."""
+
+    def get_config(self):
+        return {}
 
     @classmethod
     def from_config(cls, config):
@@ -146,8 +153,15 @@ MODELS = [
         NO_CONFIG,
     ),
     (
+        augmented(lambda: Holds(layers.ReLU())),
+        "layer 'holds' (Holds) cannot be made again from its config: Object Holds was created by passing"
+        " non-serializable argument values in `__init__()`, and therefore the object must override `get_config()` in"
+        " order to be serializable. Please implement `get_config()`. Give the class a get_config() that returns its"
+        " constructor's arguments, or pass share_weights=True to attnzoo.augment.",
+    ),
+    (
         augmented(lambda: Wordy(layers.ReLU())),
-        f"layer 'wordy' (Wordy) cannot be made again from its config: config={'x' * 290}... Give the class a"
+        f"layer 'holds' (Wordy) cannot be made again from its config: config={'x' * 290}... Give the class a"
         " get_config() that returns its constructor's arguments, or pass share_weights=True to attnzoo.augment.",
     ),
     (
