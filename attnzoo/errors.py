@@ -81,9 +81,13 @@ def quoted(value: object, most: int = 60) -> str:
 
 
 def first_line(error: Exception) -> str:
-    """Returns the line of another library's message that says most."""
+    """Returns the sentence of another library's message that says most, on one line."""
     # Keras wraps what happened in pages of configuration, and says it at the end.
-    text = str(error).rpartition("Exception encountered: ")[2]
-    lines = [line.strip() for line in text.splitlines() if line.strip()] or [type(error).__name__]
-    line = " ".join(lines[:2]) if lines[0].endswith((":", ",")) else lines[0]
-    return line if len(line) <= 300 else line[:297] + "..."
+    text = str(error).rpartition("Exception encountered: ")[2].strip()
+    said, *more = map(str.strip, text.splitlines() or [type(error).__name__])
+    for line in more:
+        goes_on = said.endswith((":", ",")) or (line[:1].islower() and not said.endswith("."))
+        if not goes_on or len(said) > 300:
+            break
+        said = f"{said} {line}" if line else said
+    return said if len(said) <= 300 else said[:297] + "..."

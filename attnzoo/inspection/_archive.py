@@ -45,13 +45,12 @@ class Archive:
         self.size = os.fstat(self._file.fileno()).st_size
         try:
             if self._file.read(2) != b"PK":
-                raise Unreadable("not a .keras file.")
+                raise Unreadable("not a .keras file, though its name ends so.")
             self._zip = zipfile.ZipFile(self._file)
         except zipfile.BadZipFile as error:
             self._file.close()
-            raise Unreadable(
-                "an incomplete .keras file." if "not a zip" in str(error) else f"damaged: {error}."
-            ) from None
+            what = "an incomplete .keras file" if "not a zip" in str(error) else f"damaged: {error}"
+            raise Unreadable(f"{what}; copy or download it again.") from None
         except BaseException:
             self._file.close()
             raise

@@ -106,7 +106,7 @@ def _archive(path: Path, size: int, findings: Findings) -> FileReport:
 def _hdf5(path: Path, size: int, findings: Findings) -> FileReport:
     with path.open("rb") as file:
         if file.read(8) != b"\x89HDF\r\n\x1a\n":
-            raise Unreadable("not an HDF5 file.")
+            raise Unreadable("not an HDF5 file, though its name ends so.")
     with _opened(path) as tree:
         weights = read_weights(tree, findings)
         check_lists(path, weights.lists)

@@ -68,14 +68,14 @@ def make_folder(path: Path) -> None:
 @pytest.mark.parametrize(
     ("name", "spoil", "message"),
     [
-        ("m.keras", truncate, "an incomplete .keras file."),
-        ("m.keras", cut_to_a_tenth, "an incomplete .keras file."),
-        ("m.keras", overwrite, "not a .keras file."),
+        ("m.keras", truncate, "an incomplete .keras file; copy or download it again."),
+        ("m.keras", cut_to_a_tenth, "an incomplete .keras file; copy or download it again."),
+        ("m.keras", overwrite, "not a .keras file, though its name ends so."),
         ("m.keras", damage_the_middle, None),
         ("m.keras", remove, "no such file."),
         ("m.keras", make_folder, "is a folder; expected a .keras or .h5 file."),
         ("m.h5", cut_to_a_tenth, None),
-        ("m.h5", overwrite, "not an HDF5 file."),
+        ("m.h5", overwrite, "not an HDF5 file, though its name ends so."),
         ("m.h5", remove, "no such file."),
         (
             "m.weights.h5",

@@ -98,7 +98,7 @@ def sentences() -> dict[Site, re.Pattern[str]]:
 
 
 @functools.cache
-def tested() -> tuple[str, ...]:
+def written() -> tuple[str, ...]:
     """Returns every string that a test holds, with a mark where it fills something in."""
     return tuple(
         "".join(str(p.value) if isinstance(p, ast.Constant) else "\ufffc" for p in _parts(node))

@@ -84,7 +84,7 @@ ARCHIVES = [
     ),
     (
         limited(load(members()), _archive, MOST_DIRECTORY=100),
-        "m.keras: damaged: its directory is larger than 100 bytes.",
+        "m.keras: damaged: its directory is larger than 100 bytes; copy or download it again.",
     ),
     (limited(load(overlapping), _archive, FREE=0, EXPANSION=1), "m.keras: its members overlap."),
     (
@@ -226,6 +226,11 @@ LOADING = [
     (
         load(asking(Careless)),
         "m.keras: " + risk("asks for 2,000,000 weights or more; expected 1,048,576 at most."),
+    ),
+    (
+        broken(lambda c: test_model_files.dense(c).update(config=3)),
+        "m.keras: cannot be loaded: its config does not describe a model (TypeError: Expected 'config' to be a dict for"
+        " Dense, instead got <class 'int'>).",
     ),
     (
         broken(lambda c: c["config"].pop("layers")),

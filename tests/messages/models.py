@@ -101,6 +101,28 @@ def augmented(layer, attention="se"):
     return lambda: attnzoo.augment(with_layer(layer()), attention)
 
 
+class Holds(layers.Layer):
+    """Has no config, because its argument is a layer."""
+
+    def __init__(self, inner):
+        super().__init__(name="holds")
+        self.inner = inner
+
+    def call(self, x):
+        return self.inner(x)
+
+
+class Wordy(Holds):
+    """Fails as Keras may: with a whole config in the message."""
+
+    def get_config(self):
+        return {}
+
+    @classmethod
+    def from_config(cls, config):
+        raise ValueError(f"config={'x' * 2000}\nand more")
+
+
 NO_CONFIG = (
     "layer 'mystery' (NoConfig) cannot be made again from its config: NoConfig.__init__() got an unexpected keyword"
     " argument 'dtype'. Give the class a get_config() that returns its constructor's arguments, or pass"
@@ -129,6 +151,18 @@ MODELS = [
     (
         augmented(lambda: NoConfig(1.0)),
         NO_CONFIG,
+    ),
+    (
+        augmented(lambda: Holds(layers.ReLU())),
+        "layer 'holds' (Holds) cannot be made again from its config: Object Holds was created by passing"
+        " non-serializable argument values in `__init__()`, and therefore the object must override `get_config()` in"
+        " order to be serializable. Please implement `get_config()`. Give the class a get_config() that returns its"
+        " constructor's arguments, or pass share_weights=True to attnzoo.augment.",
+    ),
+    (
+        augmented(lambda: Wordy(layers.ReLU())),
+        f"layer 'holds' (Wordy) cannot be made again from its config: config={'x' * 290}... Give the class a"
+        " get_config() that returns its constructor's arguments, or pass share_weights=True to attnzoo.augment.",
     ),
     (
         augmented(lambda: layers.Lambda(lambda t: t * 2, name="twice")),

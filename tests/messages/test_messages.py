@@ -1,7 +1,8 @@
 """The whole text of every message that attnzoo raises.
 
 An example is one line of a table: what fails, and the text. A `raise` that no example comes through fails the last
-test; its example goes into `plans` (where attention goes), `models` (graphs, layers, rebuilding) or `rest`.
+test; its example goes into `plans` (where attention goes), `models` (graphs, layers, rebuilding), `classes` (models
+of a class of their own), `files`, `bounds` (what may not be asked for) or `rest`.
 """
 
 from __future__ import annotations
@@ -11,7 +12,7 @@ import pytest
 from attnzoo.errors import ConfigError
 
 from . import bounds, classes, files, models, plans, rest, weights
-from .collector import NO_MESSAGES, Example, outcome, raises, reasons, sentences, sites, tested
+from .collector import NO_MESSAGES, Example, outcome, raises, reasons, sentences, sites, written
 
 EXAMPLES = [e for table in (plans, models, classes, files, weights, bounds, rest) for e in table.EXAMPLES]
 
@@ -35,11 +36,11 @@ def test_every_reason_stands_in_an_example(site) -> None:
 
 @pytest.mark.parametrize("site", sorted(sentences()), ids=str)
 def test_every_other_sentence_stands_in_a_test(site) -> None:
-    assert any(sentences()[site].search(text) for text in tested()), "add a test that compares it"
+    assert any(sentences()[site].search(text) for text in written()), "add a test that compares it"
 
 
 def test_a_message_is_a_sentence() -> None:
-    for example in [*plans.EXAMPLES, *models.EXAMPLES]:
+    for example in (e for table in (plans, models, classes, files, bounds) for e in table.EXAMPLES):
         assert example.text.endswith((".", "?")), example.text
 
 
