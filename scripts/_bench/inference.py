@@ -1,7 +1,7 @@
 """How long a forward pass takes with attention in every block, next to the same model without.
 
-Beside attnzoo's modules stand the functions one finds in blog posts, at the same places; and the plain model a second
-time, which shows how far a ratio moves by chance.
+Beside attnzoo's modules stand the functions one finds in blog posts, at the same places; the plain model a second time,
+which shows how far a ratio moves by chance; and what no gate by channel can do without.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ import attnzoo
 from _bench._published import PUBLISHED
 from _bench._report import markdown, progress, verdict
 from _bench._timing import interleave
+from attnzoo.layers._functional import global_mean
 
 HELP = "time of a forward pass with attention / without"
 ROUNDS = 15
@@ -30,6 +31,7 @@ CALLS = {"ResNet50": 1, "MobileNetV2": 3}
 TIMES_ROUNDS = {"ResNet50": 1, "MobileNetV2": 3}
 """A short forward pass varies more and costs less: more rounds."""
 PLAIN = "without"
+FLOOR = "mean and product alone"
 
 
 def measure(rounds: int) -> str:
@@ -56,9 +58,21 @@ def variants(name: str) -> dict[str, Callable[[], Any]]:
     models = {PLAIN: plain, "without, again": keras.models.clone_model(plain)}
     models["without, again"].set_weights(plain.get_weights())
     everywhere = functools.partial(attnzoo.augment, plain, placement="residual")
+    models[FLOOR] = everywhere(_Floor)
     models |= {key: everywhere(key) for key in PUBLISHED}
     models |= {f"{key}, as in blog posts": everywhere(cls, init="paper") for key, cls in PUBLISHED.items()}
     return {what: _compiled(model, images) for what, model in models.items()}
+
+
+class _Floor(keras.layers.Layer):
+    """What every gate by channel has to do: read the map for its mean, and multiply the map by something."""
+
+    def call(self, x: Any) -> Any:
+        mean = global_mean(x, (1, 2), "float32")
+        return x * keras.ops.reshape(mean, (-1, 1, 1, x.shape[-1]))
+
+    def compute_output_shape(self, input_shape: Any) -> Any:
+        return input_shape
 
 
 def _calibrate(model: keras.Model, images: np.ndarray) -> None:
