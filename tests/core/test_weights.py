@@ -405,7 +405,7 @@ def array_of_others(path: Path) -> None:
     ("spoil", "message"),
     [
         (cut, "is damaged or incomplete: "),
-        (no_hdf5, "not an HDF5 file."),
+        (no_hdf5, "not an HDF5 file"),
         (empty, "holds no layers; expected the weights of a Keras model."),
         (link_outside, "its HDF5 object '/layers/conv2d_9' is a link to another file."),
         (link_inside, "its HDF5 object '/layers/conv2d_9' is a soft link."),
