@@ -12,7 +12,7 @@ import keras
 from keras import ops
 
 from attnzoo.layers._base import TIMM, Attention
-from attnzoo.layers._functional import bottleneck, global_max, global_mean
+from attnzoo.layers._functional import add_bottleneck, bottleneck, global_max, global_mean
 from attnzoo.layers._registry import register_attention
 
 
@@ -46,10 +46,7 @@ class ChannelAttention(Attention):
 
     def build_weights(self, channels: int, height: int | None, width: int | None) -> None:
         hidden = max(1, channels // self.ratio)
-        self.kernel_1 = self.weight("kernel_1", (channels, hidden), self.kernel_initializer)
-        self.bias_1 = self.weight("bias_1", (hidden,)) if self.use_bias else None
-        self.kernel_2 = self.weight("kernel_2", (hidden, channels), self.kernel_initializer)
-        self.bias_2 = self.weight("bias_2", (channels,)) if self.use_bias else None
+        add_bottleneck(self, channels, hidden, self.kernel_initializer, self.use_bias)
 
     def gate(self, x: Any, training: bool | None = None) -> Any:
         mean = global_mean(x, self.spatial_axes, self.gate_dtype)
