@@ -119,10 +119,10 @@ def is_made_from_tensors(cls: type[Any]) -> bool:
 
 def _plain(model: Any) -> Any:
     """Returns a model without attention whose config is that of the base class."""
-    from attnzoo.graph import is_container, is_inserted, parts_of
+    from attnzoo.graph import is_container, is_inserted, layers_inside
     from attnzoo.rewrite import strip
 
-    inside = [part for part in parts_of(model) if is_container(part)]
+    inside = [part for part in layers_inside(model) if is_container(part)]
     if any(is_inserted(layer) for part in inside for layer in part.layers):
         # A constructor's argument may be a model with attention in it. Kept alive as long as the model, because Keras
         # recognises what it has saved already by its identity.

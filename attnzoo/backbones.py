@@ -151,10 +151,10 @@ def make_backbone(
         except AttnzooError as error:
             raise ConfigError(str(error)) from None
     weights = _weights(recipe, weights)
-    if recipe.kind in ("keras_hub", "keras_cv"):
+    if recipe.make is None:
         return _from_preset(recipe, weights, input_shape)
     standard = {"weights": weights, "input_shape": input_shape, "include_top": include_top}
-    return _call(recipe, {k: v for k, v in standard.items() if k in recipe.takes} | options)
+    return _call(recipe, recipe.make, {k: v for k, v in standard.items() if k in recipe.takes} | options)
 
 
 def _prefixed(name: str, prefix: str, rest: str) -> Recipe:
@@ -198,13 +198,12 @@ def _weights(recipe: Recipe, weights: str | Path | None) -> str | None:
     return str(path)
 
 
-def _call(recipe: Recipe, arguments: dict[str, Any]) -> Any:
-    assert recipe.make is not None  # files and presets went another way
+def _call(recipe: Recipe, make: Callable[..., Any], arguments: dict[str, Any]) -> Any:
     file = arguments.get("weights") if recipe.kind == "application" else None
     file = None if file == "imagenet" else file
     try:
         # Keras would load a file by position, and leave random weights where the file has none.
-        model = recipe.make(**(arguments if file is None else {**arguments, "weights": None}))
+        model = make(**(arguments if file is None else {**arguments, "weights": None}))
     except Exception as error:  # Keras raises a bare Exception for a failed download
         if recipe.kind == "registered":
             raise  # a function of the user's own: the traceback is what helps

@@ -3,7 +3,7 @@
 Nested models are opened: a call of a nested Functional or Sequential model is replaced by the calls inside it, so that
 whoever reads the graph need not know how its author packed it. Each call remembers the container it stands in.
 
-This file, `twins`, `attended`, `classes` and `rewrite` are the only ones that touch private attributes of Keras.
+CONTRIBUTING.md lists the few files that touch private attributes of Keras; this is one.
 """
 
 from __future__ import annotations
@@ -131,7 +131,7 @@ def source_of(tensor: Any) -> tuple[Any, int]:
     return operation, index
 
 
-def parts_of(op: Any) -> list[Any]:
+def layers_inside(op: Any) -> list[Any]:
     """Returns all layers inside a layer."""
     return list(op._flatten_layers(include_self=False)) if isinstance(op, keras.layers.Layer) else []
 

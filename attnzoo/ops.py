@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import keras
 
-from attnzoo.graph import parts_of
+from attnzoo.graph import layers_inside
 from attnzoo.layers import Attention
 
 if TYPE_CHECKING:
@@ -44,7 +44,7 @@ def is_conv(call: Call) -> bool:
 
 def is_composite(call: Call) -> bool:
     """True for a layer that hides a block, or several: one map in, maps out, and two convolutions or more inside."""
-    parts = [part for part in parts_of(call.op) if not parts_of(part)]
+    parts = [part for part in layers_inside(call.op) if not layers_inside(part)]
     if not parts or not is_conv(call) or isinstance(call.op, Attention) or len(call.inputs) != 1:
         return False
     return sum(any(len(w.shape) == 4 for w in part.weights) for part in parts) >= 2

@@ -22,7 +22,7 @@ from typing import Any
 from attnzoo.anatomy import Anatomy, Stage
 from attnzoo.blocks import Block, after_inserted, before_stochastic, between
 from attnzoo.errors import PlanError, did_you_mean, listing
-from attnzoo.graph import Call, Graph, Value
+from attnzoo.graph import Call, Value
 from attnzoo.named import select
 
 Edge = tuple[Call, int]
@@ -290,14 +290,3 @@ def _after(anatomy: Anatomy, after: Sequence[str] | str) -> Choice:
         each = listing((f"'{left.output}': {left.reason}" for left in choice.left_out), 3)
         raise PlanError(f"after names no layer of '{anatomy.model}' that can be attended to; {each}.")
     return choice
-
-
-def host_policy(spot: Spot, graph: Graph) -> Any:
-    """Returns the dtype policy of the layer whose output is attended to (of the nearest layer above an operation)."""
-    call = spot.value.call
-    while call is not None:
-        policy = getattr(call.op, "dtype_policy", None)
-        if policy is not None and policy.compute_dtype == spot.value.tensor.dtype:
-            return policy
-        call = call.inputs[0].call if call.inputs else None
-    return spot.value.tensor.dtype

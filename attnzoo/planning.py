@@ -2,57 +2,19 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import keras
 
 from attnzoo.anatomy import Anatomy, describe
-from attnzoo.errors import PlanError
-from attnzoo.fitting import Refused, beneath, chosen, refusal, repeated
-from attnzoo.maker import AttentionLike, Maker, costs
-from attnzoo.placement import Choice, LeftOut, Spot, choose, host_policy
-from attnzoo.rewrite import Insertion, rebuild
+from attnzoo.fitting import beneath, chosen
+from attnzoo.maker import AttentionLike, Maker
+from attnzoo.placement import LeftOut, choose
+from attnzoo.rewrite import rebuild
+from attnzoo.sites import Site, insertion_of, sites_of
 from attnzoo.tables import table
-
-
-@dataclass(frozen=True)
-class Site:
-    """One place where one module goes.
-
-    Attributes:
-        name: of the layer to be inserted, `<host>_<key>`.
-        host: the layer whose output is attended to; with its nested models, `outer/inner/layer`, in `path`.
-        path: the host's full path.
-        stage, block: where it lies; None for sites chosen by `after`.
-        placement: the rule that chose it.
-        attention: registered key, or the class name of a module of the user's own.
-        shape: (height, width, channels) of the map; None where the model leaves the size open.
-        parameters: trainable parameters added, the identity scalar included.
-        macs: multiply-accumulates added for one image; None where the map size or the module's cost is not known.
-        dtype: dtype policy of the inserted layer.
-    """
-
-    name: str
-    host: str
-    path: str
-    stage: int | None
-    block: int | None
-    placement: str
-    attention: str
-    shape: tuple[int | None, int | None, int]
-    parameters: int
-    macs: int | None
-    dtype: str
-    spot: Spot = field(repr=False, compare=False)
-    make: Callable[[], Any] = field(repr=False, compare=False)
-
-    def to_dict(self) -> dict[str, Any]:
-        """Returns the site as plain values."""
-        keys = ("name", "host", "path", "stage", "block", "placement", "attention", "parameters", "macs", "dtype")
-        return {**{k: getattr(self, k) for k in keys}, "shape": list(self.shape)}
 
 
 @dataclass(frozen=True)
@@ -97,7 +59,7 @@ class Plan:
         Raises:
             RewriteError: if the model cannot be rebuilt, or the new one fails a check.
         """
-        insertions = [_insertion(site) for site in self.sites]
+        insertions = [insertion_of(site) for site in self.sites]
         return rebuild(self.source, insertions, share=self.share_weights, trust=self.trust)
 
     def to_dict(self) -> dict[str, Any]:
@@ -173,7 +135,7 @@ def plan(
     anatomy = describe(model)
     maker = Maker.of(attention, init, options)
     choice = choose(anatomy, stages=stages, blocks=blocks, placement=placement, after=after)
-    sites = _sites(anatomy, choice, maker)
+    sites = sites_of(anatomy, choice, maker)
     notes = tuple(_notes(anatomy, sites, maker))
     return Plan(model.name, tuple(sites), tuple(choice.left_out), notes, model, bool(share_weights), bool(trust))
 
@@ -217,100 +179,6 @@ def augment(
         trust=trust,
         **options,
     ).apply()
-
-
-# Sites -----------------------------------------------------------------------------------------------------------
-
-
-def _sites(anatomy: Anatomy, choice: Choice, maker: Maker) -> list[Site]:
-    graph = anatomy.graph
-    taken = {c.op.name for c in [*graph.calls, *graph.containers]}
-    taken.update(v.name for v in graph.inputs)
-    spots = list(_distinct(sorted(choice.spots, key=lambda s: s.value.order)))
-    twice = repeated(maker, spots, anatomy.model)
-    if twice:
-        raise PlanError(twice)
-    sites: list[Site] = []
-    problems: list[Refused] = []
-    cost_of = functools.cache(functools.partial(costs, maker, graph.data_format))
-    for spot in spots:
-        channels, height, width = graph.split_shape(spot.value)
-        if channels is None:
-            problems.append((spot.value.host, (height, width, None), "its number of channels is not known"))
-            continue
-        reason = maker.cls.check_site(channels, height, width, maker.config) if maker.cls else None
-        if reason:
-            problems.append((spot.value.host, (height, width, channels), reason))
-            continue
-        policy = host_policy(spot, graph)
-        name = _free_name(f"{spot.value.host}_{maker.key}", taken)
-        parallel = spot.placement == "parallel"
-        make = functools.partial(
-            maker.layer,
-            channels,
-            name=name,
-            dtype=policy,
-            site=spot.value.host,
-            parallel=parallel,
-            data_format=graph.data_format,
-        )
-        parameters, macs = cost_of(channels, height, width, parallel)
-        path = "/".join((*spot.value.call.path, spot.value.host)) if spot.value.call else spot.value.host
-        sites.append(
-            Site(
-                name,
-                spot.value.host,
-                path,
-                spot.stage,
-                spot.block,
-                spot.placement,
-                maker.key,
-                (height, width, channels),
-                parameters,
-                macs,
-                getattr(policy, "name", str(policy)),
-                spot,
-                make,
-            )
-        )
-    if problems:
-        raise PlanError(refusal(maker, problems, len(problems) + len(sites)))
-    return sites
-
-
-def _distinct(spots: list[Spot]) -> Iterator[Spot]:
-    """Leaves out spots of a shared layer or nested model that the flat graph shows more than once."""
-    seen = set()
-    for spot in spots:
-        key = _where(spot)
-        if key not in seen:
-            seen.add(key)
-            yield spot
-
-
-def _where(spot: Spot) -> tuple[Any, ...]:
-    if spot.edges is not None:
-        return tuple((id(c.container), id(c.op), i) for c, i in spot.edges)
-    call = spot.value.call
-    return (id(call.container), id(call.op), spot.value.index) if call else (id(spot.value),)
-
-
-def _insertion(site: Site) -> Insertion:
-    spot = site.spot
-    if spot.edges is not None:
-        return Insertion(site.make(), edges=tuple((c.container, c.op, i) for c, i in spot.edges))
-    call = spot.value.call
-    assert call is not None  # placement chooses what a layer makes, never an input
-    return Insertion(site.make(), behind=(call.container, call.op, spot.value.index))
-
-
-def _free_name(name: str, taken: set[str]) -> str:
-    free, count = name, 1
-    while free in taken:
-        count += 1
-        free = f"{name}_{count}"
-    taken.add(free)
-    return free
 
 
 def _notes(anatomy: Anatomy, sites: list[Site], maker: Maker) -> Iterator[str]:

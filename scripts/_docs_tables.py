@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import argparse
 import sys
 import textwrap
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+
+from _page import write_or_check
 
 from attnzoo.cli._quiet import import_keras
 
@@ -71,19 +72,5 @@ def _paragraphs(rows: list[dict[str, Any]]) -> Iterator[str]:
                 yield textwrap.fill(whole, 120, break_on_hyphens=False, break_long_words=False) + "\n"
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(prog="scripts/docs-tables", description=(__doc__ or "").partition(";")[0])
-    parser.add_argument("--check", action="store_true", help="write nothing; fail if the page is stale")
-    check = parser.parse_args().check
-    text = page()
-    if check:
-        if PAGE.exists() and PAGE.read_text("utf-8") == text:
-            return 0
-        print(f"docs/{PAGE.name} is stale; run scripts/docs-tables.", file=sys.stderr)
-        return 1
-    PAGE.write_text(text, "utf-8")
-    return 0
-
-
 if __name__ == "__main__":
-    raise SystemExit(main())
+    raise SystemExit(write_or_check(page, PAGE, "scripts/docs-tables", (__doc__ or "").partition(";")[0]))

@@ -65,3 +65,12 @@ def test_one_file_alone_knows_of_backends():
     words = re.compile(r"config\.backend|backend\.backend|^\s*(import|from) (tensorflow|torch|jax)\b", re.MULTILINE)
     found = {p.relative_to(package).as_posix() for p in package.rglob("*.py") if words.search(p.read_text("utf-8"))}
     assert found == {"layers/_backend.py"}
+
+
+def test_tests_that_the_pages_name_exist():
+    root = Path(__file__).parents[1]
+    defined = {n for p in (root / "tests").rglob("*.py") for n in re.findall(r"def (test_\w+)", p.read_text("utf-8"))}
+    files = {p.stem for p in (root / "tests").rglob("test_*.py")}
+    for page in (root / "docs").glob("*.md"):
+        for name, cut in re.findall(r"`(test_\w+)(\.\.\.)?`", page.read_text("utf-8")):
+            assert name in defined | files or (cut and any(n.startswith(name) for n in defined)), f"{page.name}: {name}"

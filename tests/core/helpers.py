@@ -114,6 +114,19 @@ def assert_rules(model, plan, new, x, expected=None):
         keras.tree.assert_same_structure(new.output, model.output)
 
 
+def moved(model):
+    """Attention that has left its identity."""
+    for layer in model._flatten_layers():
+        if isinstance(layer, attnzoo.layers.Attention) and layer.alpha is not None:
+            layer.alpha.assign(0.5)
+    return model
+
+
+def reloaded(model, tmp_path):
+    model.save(tmp_path / "model.keras")
+    return attnzoo.load_model(tmp_path / "model.keras")
+
+
 def randomize(model, seed=1):
     """Gives every weight a value of its own, so that swapped weights show."""
     rng = np.random.default_rng(seed)

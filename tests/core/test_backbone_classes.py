@@ -22,8 +22,10 @@ from .helpers import (
     basic_block,
     conv_bn_relu,
     images,
+    moved,
     outputs,
     randomize,
+    reloaded,
     small_backbone,
     small_resnet,
 )
@@ -74,19 +76,6 @@ def net(**kwargs):
 
 def pixels(model, batch=2):
     return keras.tree.flatten(images(model, batch))[0]
-
-
-def moved(model):
-    """Attention that has left its identity."""
-    for layer in model._flatten_layers():
-        if isinstance(layer, attnzoo.layers.Attention) and layer.alpha is not None:
-            layer.alpha.assign(0.5)
-    return model
-
-
-def reloaded(model, tmp_path):
-    model.save(tmp_path / "model.keras")
-    return attnzoo.load_model(tmp_path / "model.keras")
 
 
 def test_the_class_is_kept_and_so_are_its_outputs():

@@ -13,22 +13,10 @@ import attnzoo
 from attnzoo.errors import AttnzooError, PlanError
 from attnzoo.placement import PLACEMENTS
 
-from .helpers import array, assert_same_outputs, images, outputs, randomize
+from .helpers import array, assert_same_outputs, images, moved, outputs, randomize, reloaded
 from .hub_models import FAMILIES, SHAPE, resnet
 
 keras_hub = pytest.importorskip("keras_hub")
-
-
-def moved(model):
-    for layer in model._flatten_layers():
-        if isinstance(layer, attnzoo.layers.Attention) and layer.alpha is not None:
-            layer.alpha.assign(0.5)
-    return model
-
-
-def reloaded(model, tmp_path):
-    model.save(tmp_path / "model.keras")
-    return attnzoo.load_model(tmp_path / "model.keras")
 
 
 def pyramid(backbone):

@@ -12,7 +12,7 @@ import attnzoo
 from attnzoo.layers import zoo_table
 from attnzoo.layers._registry import attention_class
 
-SCRIPT = Path(__file__).parents[2] / "scripts" / "_docs_tables.py"
+SCRIPTS = str(Path(__file__).parents[2] / "scripts")
 
 
 @pytest.fixture(scope="module")
@@ -20,12 +20,10 @@ def rows():
     return {row["key"]: row for row in zoo_table()}
 
 
-@pytest.fixture(scope="module")
-def script():
-    spec = importlib.util.spec_from_file_location("_docs_tables", SCRIPT)
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+@pytest.fixture
+def script(monkeypatch):
+    monkeypatch.syspath_prepend(SCRIPTS)
+    return importlib.import_module("_docs_tables")
 
 
 def test_the_table_holds_every_attention_with_every_fact(rows):
@@ -96,11 +94,13 @@ def test_the_page_tells_how_sources_differ_for_every_module(script):
 
 def test_check_mode_fails_on_a_stale_page(script, monkeypatch, tmp_path, capsys):
     page = tmp_path / "zoo.md"
-    monkeypatch.setattr(script, "PAGE", page)
-    monkeypatch.setattr("sys.argv", ["docs-tables", "--check"])
-    assert script.main() == 1
+
+    def run(*options):
+        monkeypatch.setattr("sys.argv", ["docs-tables", *options])
+        return script.write_or_check(lambda: "text", page, "scripts/docs-tables", "a page")
+
+    assert run("--check") == 1
     assert capsys.readouterr().err == "docs/zoo.md is stale; run scripts/docs-tables.\n"
-    monkeypatch.setattr("sys.argv", ["docs-tables"])
-    assert script.main() == 0
-    monkeypatch.setattr("sys.argv", ["docs-tables", "--check"])
-    assert script.main() == 0
+    assert run() == 0
+    assert page.read_text() == "text"
+    assert run("--check") == 0
