@@ -166,20 +166,25 @@ def test_wrapped_and_multi_output_layers(tmp_path):
     there_and_back(model, noise(2, *SIZE), tmp_path)
 
 
-@keras.saving.register_keras_serializable(package="tests")
-class Doubling(keras.Model):
-    """Functional, with a training step of its own."""
+STEPS = []
 
-    def train_step(self, data):
-        return {**super().train_step(data), "mine": 1.0}
+
+@keras.saving.register_keras_serializable(package="tests")
+class Counting(keras.Model):
+    """Functional, with a training step of its own; what a step is given differs between backends."""
+
+    def train_step(self, *given):
+        STEPS.append(self.name)
+        return super().train_step(*given)
 
 
 def test_a_training_step_of_the_models_own_is_kept(tmp_path):
     inputs = keras.Input(SIZE)
-    model = Doubling(inputs, head(features(inputs)))
-    new = there_and_back(model, noise(2, *SIZE), tmp_path)
+    new = there_and_back(Counting(inputs, head(features(inputs)), name="mine"), noise(2, *SIZE), tmp_path)
     new.compile("sgd", "mse", jit_compile=False)
-    assert new.fit(noise(4, *SIZE), noise(4, 5), verbose=0).history["mine"] == [1.0]
+    STEPS.clear()
+    new.fit(noise(4, *SIZE), noise(4, 5), verbose=0)
+    assert set(STEPS) == {"mine"}
 
 
 def dilated(output_stride):
