@@ -31,8 +31,13 @@ def grid():
 
 
 def too_far(found):
-    """What is not within 1e-5 of Keras, or where a module was idle, so that nothing was shown."""
-    return [x for x in found if x.deviation > 1e-5 or (x.effect < 1e-3 and x.module != "none")]
+    """What is not within 1e-5 of Keras, or where a module was idle, so that nothing was shown.
+
+    Or within twice what the network is off without trained attention: ResNet50 in LiteRT is off by 2e-5 by itself.
+    """
+    found = list(found)
+    limit = max([1e-5, *(2 * x.deviation for x in found if x.module == "none")])
+    return [x for x in found if x.deviation > min(limit, 1e-4) or (x.effect < 1e-3 and x.module != "none")]
 
 
 @pytest.mark.parametrize(
@@ -53,12 +58,12 @@ NETWORKS = ["MobileNetV2", "MobileNetV3Small", "EfficientNetB0", "DenseNet121", 
 
 @pytest.mark.exhaustive
 @pytest.mark.parametrize("format_", FORMATS)
-@pytest.mark.parametrize("modules", [attnzoo.list_attentions(), ["cbam"]], ids=["each module", "one as augmented"])
+@pytest.mark.parametrize("modules", [["none", *attnzoo.list_attentions()], ["cbam"]], ids=["each", "as augmented"])
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_file_of_a_known_network_computes_the_same(grid, name, modules, format_, tmp_path):
     if not grid.installed(format_):
         pytest.skip(f"{format_} is not installed")
-    assert too_far(list(grid.measure(grid.network(name), modules, [format_], tmp_path))) == []
+    assert too_far(grid.measure(grid.network(name), modules, [format_], tmp_path)) == []
     keras.backend.clear_session()
 
 

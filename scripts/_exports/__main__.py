@@ -63,18 +63,20 @@ def _network(name: str, modules: list[str], formats: list[str]) -> list[grid.Exp
 def table(found: Sequence[grid.Exported]) -> str:
     """Lays out, for each network and format, the worst of all modules and what it is without them."""
     rows = [
-        ["network", "format", "outputs", "logits", "logits without attention"],
-        ["---", "---", "---:", "---:", "---:"],
+        ["network", "format", "outputs", "without attention", "logits", "without attention"],
+        ["---", "---", "---:", "---:", "---:", "---:"],
     ]
     for network, format_ in dict.fromkeys((x.network, x.format) for x in found):
         of = [x for x in found if (x.network, x.format) == (network, format_)]
         failure = next((x.failure for x in of if x.failure), "")
+        without = next(x for x in of if x.module == grid.NONE)
         cells = [
-            _worst((x.deviation, x.module) for x in of if x.module != grid.NONE),
-            _worst((x.logits, x.module) for x in of if x.module != grid.NONE),
-            *(f"{x.logits:.1e}" for x in of if x.module == grid.NONE),
+            _worst((x.deviation, x.module) for x in of if x is not without),
+            f"{without.deviation:.1e}",
+            _worst((x.logits, x.module) for x in of if x is not without),
+            f"{without.logits:.1e}",
         ]
-        rows.append([network, format_, *([f"**{failure}**", "-", "-"] if failure else cells)])
+        rows.append([network, format_, *([f"**{failure}**", "-", "-", "-"] if failure else cells)])
     return "\n".join("| " + " | ".join(row) + " |" for row in rows)
 
 
