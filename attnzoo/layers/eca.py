@@ -88,7 +88,9 @@ class EfficientChannelAttention(Attention):
         else:
             z = ops.pad(z, [[0, 0], [radius, radius]])
         # Convolving a single channel is slow: 0.35 ms a layer of ResNet50 where this takes 0.03 (TensorFlow CPU).
-        z = sum(self.kernel[i, 0, 0] * z[:, i : i + channels] for i in range(self.kernel.shape[0]))
+        size = self.kernel.shape[0]
+        neighbours = ops.stack([z[:, i : i + channels] for i in range(size)], axis=1)
+        z = ops.matmul(ops.reshape(self.kernel, (1, size)), neighbours)[:, 0]
         return self.broadcast_channels(ops.sigmoid(z))
 
     def macs(self, channels: int, height: int, width: int) -> int:

@@ -58,7 +58,7 @@ def variants(name: str) -> dict[str, Callable[[], Any]]:
     models = {PLAIN: plain, "without, again": keras.models.clone_model(plain)}
     models["without, again"].set_weights(plain.get_weights())
     everywhere = functools.partial(attnzoo.augment, plain, placement="residual")
-    models[FLOOR] = everywhere(_Floor)
+    models[FLOOR] = everywhere(_Floor, init="paper")  # or it would be blended, at the cost of two more passes
     models |= {key: everywhere(key) for key in PUBLISHED}
     models |= {f"{key}, as in blog posts": everywhere(cls, init="paper") for key, cls in PUBLISHED.items()}
     return {what: _compiled(model, images) for what, model in models.items()}
