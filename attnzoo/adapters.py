@@ -90,6 +90,12 @@ def freeze(model: keras.Model, *, train: str = "attention+head", verbose: bool =
         if part in PARTS[train] and not parts[part] and train != "all" and not (part == "head" and parts["attention"]):
             hint = "augment it first" if part == "attention" else "add one behind global pooling"
             raise PlanError(f"train={train!r}: '{model.name}' has no {part}; {hint}, or choose another part.")
+    if "head" in PARTS[train] and train != "all" and not parts["backbone"]:
+        raise PlanError(
+            f"train={train!r}: no layer of '{model.name}' makes a feature map, so that backbone and head cannot be told"
+            " apart (models inside TimeDistributed and other wrappers are not read);"
+            " choose 'all', or set layer.trainable yourself."
+        )
     _open(model)
     for part, layers in parts.items():
         for layer in layers:

@@ -1,9 +1,9 @@
 """Where attention stands, in words that outlive the process.
 
 A model of a class of its own is saved as the arguments of its constructor; what was inserted into it is saved beside
-them, each module with its address. An address counts operations in the order in which they are met going back from the
-outputs, inserted attention left out. Nothing else stays: Keras numbers unnamed operations anew in each process, and the
-depth of a node, by which Keras sorts, changes when something is inserted beside it.
+them, each module with its address. An address counts places (`places_of`) in the order in which they are met going back
+from the outputs, inserted attention left out. Nothing else stays: Keras numbers unnamed operations anew in every run,
+and the depth of a node, by which Keras sorts, changes when something is inserted beside it.
 """
 
 from __future__ import annotations
@@ -14,15 +14,21 @@ from typing import Any
 import keras
 
 from attnzoo.errors import RewriteError
-from attnzoo.graph import functional_of, is_container, is_inserted, node_of, source_of
+from attnzoo.graph import functional_of, is_container, is_inserted, node_of, places_of, source_of
 
 Place = tuple[Any, tuple[Any, Any, int] | None, tuple[tuple[Any, Any, int], ...]]
-"""What an `Insertion` says: the layer, (container, operation, output) or None, and edges."""
+"""What an `Insertion` says: the layer, (container, place, output) or None, and edges."""
 
 
 def operations(container: Any) -> list[Any]:
     """Returns the operations of one graph, each once and without inserted attention, in the order of addresses."""
     return list(dict.fromkeys(n.operation for n in _nodes(container) if not is_inserted(n.operation)))
+
+
+def _places(container: Any) -> list[Any]:
+    """Returns what addresses count: the same, but for operations without weights that are called more than once."""
+    places = places_of(functional_of(container))
+    return list(dict.fromkeys(places[id(n)] for n in _nodes(container) if not is_inserted(n.operation)))
 
 
 def containers(model: Any) -> list[Any]:
@@ -49,7 +55,7 @@ def write(model: Any, held: dict[int, list[Any]]) -> list[dict[str, Any]]:
     """
     entries = []
     for index, container in enumerate(containers(model)):
-        numbers = {id(op): i for i, op in enumerate(operations(container))}
+        numbers = {id(place): i for i, place in enumerate(_places(container))}
         readers = _readers(container, numbers, held.get(id(container), []))
         for attention in dict.fromkeys(n.operation for n in _nodes(container) if is_inserted(n.operation)):
             source, all_edges, edges = next(
@@ -78,7 +84,7 @@ def read(model: Any, entries: Iterable[dict[str, Any]]) -> list[Place]:
     Raises:
         RewriteError: if an entry names what is not there.
     """
-    rooms = [(c, operations(c)) for c in containers(model)]
+    rooms = [(c, _places(c)) for c in containers(model)]
     places: list[Place] = []
     for entry in entries:
         layer = keras.saving.deserialize_keras_object(entry["layer"])
@@ -88,9 +94,9 @@ def read(model: Any, entries: Iterable[dict[str, Any]]) -> list[Place]:
                 " attnzoo.augment inserted."
             )
         try:
-            container, ops = rooms[entry["model"]]
-            edges = tuple((container, ops[op], position) for op, position in entry.get("edges", ()))
-            behind = (container, ops[entry["behind"][0]], entry["behind"][1]) if "behind" in entry else None
+            container, there = rooms[entry["model"]]
+            edges = tuple((container, there[i], position) for i, position in entry.get("edges", ()))
+            behind = (container, there[entry["behind"][0]], entry["behind"][1]) if "behind" in entry else None
         except (IndexError, KeyError, TypeError, ValueError):
             raise RewriteError(
                 f"'{model.name}': '{layer.name}' is to stand where the model has no operation;"
@@ -121,10 +127,11 @@ def _nodes(container: Any) -> list[Any]:
 def _readers(
     container: Any, numbers: dict[int, int], held: list[Any]
 ) -> dict[tuple[int, int], list[tuple[list[int] | None, set[int]]]]:
-    """Returns for each output of an operation who reads it: the edge, or None for what is no call; and by what way."""
+    """Returns for each output of a place who reads it: the edge, or None for what is no call; and by what way."""
     found: dict[tuple[int, int], list[tuple[list[int] | None, set[int]]]] = {}
+    places = places_of(functional_of(container))
     edges = [
-        ([numbers[id(node.operation)], position], tensor)
+        ([numbers[id(places[id(node)])], position], tensor)
         for node in _nodes(container)
         if not is_inserted(node.operation)
         for position, tensor in enumerate(node.input_tensors)
@@ -134,6 +141,6 @@ def _readers(
         while is_inserted(node_of(tensor).operation):
             way.add(id(node_of(tensor).operation))
             tensor = node_of(tensor).input_tensors[0]
-        op, index = source_of(tensor)
-        found.setdefault((id(op), index), []).append((edge, way))
+        source, index = source_of(tensor)
+        found.setdefault((id(places.get(id(source), source)), index), []).append((edge, way))
     return found

@@ -146,6 +146,8 @@ def _located(config: Config, path: KeyPath, error: AttnzooError) -> AttnzooError
 def _add_head(config: Config, model: keras.Model, head: HeadConfig) -> keras.Model:
     import keras
 
+    from attnzoo.graph import read_graph
+
     last = head.name or ("predictions" if head.activation else "head_logits")
     if len(model.outputs) != 1 or len(model.outputs[0].shape) != 4:
         shapes = ", ".join(str(tuple(o.shape)) for o in model.outputs)
@@ -156,7 +158,7 @@ def _add_head(config: Config, model: keras.Model, head: HeadConfig) -> keras.Mod
         if any(layer.name == name for layer in model.layers):
             raise ConfigError(config.source.line(("head",), f"the backbone has a layer {name!r} already."))
     pool = keras.layers.GlobalAveragePooling2D if head.pooling == "avg" else keras.layers.GlobalMaxPooling2D
-    x = pool(name="head_pool")(model.outputs[0])
+    x = pool(data_format=read_graph(model).data_format, name="head_pool")(model.outputs[0])
     if head.dropout:
         x = keras.layers.Dropout(head.dropout, name="head_dropout")(x)
     # float32 whatever the policy: a soft-max over half-precision logits loses classes.

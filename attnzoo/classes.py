@@ -33,7 +33,7 @@ from keras import tree
 
 from attnzoo.attended import is_made_from_tensors, plain_class
 from attnzoo.errors import RewriteError, first_line
-from attnzoo.graph import Functional, is_container, source_of
+from attnzoo.graph import Functional, is_container, node_of
 from attnzoo.twins import is_plain, weights_like
 
 _KEPT = (
@@ -89,7 +89,7 @@ def _point_by_identity_and_name(old: Any, new: Any, find: Finder) -> None:
     names = vars(new).get("_pyramid_level_inputs")
     if names:
         attended = {level: find.tensor(old.get_layer(name).output) for level, name in names.items()}
-        new._pyramid_level_inputs = {level: source_of(tensor)[0].name for level, tensor in attended.items()}
+        new._pyramid_level_inputs = {level: node_of(tensor).operation.name for level, tensor in attended.items()}
 
 
 @dataclass(frozen=True)

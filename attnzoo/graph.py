@@ -17,7 +17,7 @@ from keras.src.models.functional import Functional  # it has no public name
 
 from attnzoo.errors import RewriteError
 from attnzoo.layers import Attention
-from attnzoo.strides import output_stride
+from attnzoo.strides import folded_map, output_stride
 
 
 @dataclass(eq=False)
@@ -30,6 +30,7 @@ class Value:
         index: which output of that call it is.
         order: position in topological order.
         stride: rows of the model's input for one row of this map; None for what is not a feature map.
+        folded: the map whose numbers this holds in another order, for what is not a feature map itself; else None.
         deepest: the largest stride among this value and all it is computed from.
         users: (call, position among the call's input tensors) of everything that reads it.
         parent: the value nearest above through which every path from the inputs runs (the immediate dominator).
@@ -40,6 +41,7 @@ class Value:
     index: int
     order: int
     stride: float | None = None
+    folded: Value | None = None
     deepest: float = 0.0
     users: list[tuple[Call, int]] = field(default_factory=list)
     parent: Value | None = None
@@ -69,6 +71,7 @@ class Call:
 
     Attributes:
         op: the layer or operation.
+        place: what attention behind or before it is told by, see `places_of`.
         container: the model whose graph the call stands in.
         path: names of the nested models around it, outermost first.
         inputs, outputs: values, in the order of the call's arguments and results.
@@ -76,6 +79,7 @@ class Call:
     """
 
     op: Any
+    place: Any
     container: Any
     path: tuple[str, ...]
     inputs: list[Value]
@@ -126,9 +130,10 @@ def node_of(tensor: Any) -> Any:
 
 
 def source_of(tensor: Any) -> tuple[Any, int]:
-    """Returns the operation that a symbolic tensor comes from, and which of its outputs it is."""
-    operation, _, index = tensor._keras_history
-    return operation, index
+    """Returns the call a symbolic tensor comes from, inserted attention left out, and which of its outputs it is."""
+    while is_inserted(node_of(tensor).operation):
+        tensor = node_of(tensor).input_tensors[0]
+    return node_of(tensor), tensor._keras_history[2]
 
 
 def layers_inside(op: Any) -> list[Any]:
@@ -198,6 +203,26 @@ def ordered_nodes(functional: Any) -> list[Any]:
     return ordered
 
 
+def places_of(functional: Any) -> dict[int, Any]:
+    """Returns by the `id` of each call in one graph what attention there is told its place by.
+
+    A layer with weights, or a nested model, is one place, however often it is called: a siamese network gets one
+    module, called as often. What has no weights is a place for each thing that it is called on: one `ReLU` or `Add`
+    that serves a whole network says nothing about where. Attention that was inserted is looked through.
+    """
+    places: dict[int, Any] = {}
+    known: dict[tuple[Any, ...], Any] = {}
+    for node in ordered_nodes(functional):
+        op = node.operation
+        if is_container(op) or (isinstance(op, keras.layers.Layer) and op.weights):
+            places[id(node)] = op
+            continue
+        read = [source_of(t) for t in node.input_tensors]
+        key = (id(op), *((id(places.get(id(source), source)), index) for source, index in read))
+        places[id(node)] = known.setdefault(key, node)
+    return places
+
+
 def read_graph(model: Any) -> Graph:
     """Reads a model into a flat graph with strides and dominators.
 
@@ -226,11 +251,12 @@ class _Reader:
 
     def open(self, container: Any, functional: Any, inputs: list[Value], path: tuple[str, ...]) -> list[Value]:
         known = {id(t): v for t, v in zip(functional.inputs, inputs, strict=True)}
+        places = places_of(functional)
         for node in ordered_nodes(functional):
             if any(id(t) not in known for t in node.input_tensors):
                 continue
             read = [known[id(t)] for t in node.input_tensors]
-            call = Call(node.operation, container, path, read, [])
+            call = Call(node.operation, places[id(node)], container, path, read, [])
             if is_container(node.operation):
                 call.opened = True
                 inner = functional_of(node.operation)
@@ -245,8 +271,12 @@ class _Reader:
 
     def _nested_inputs(self, inner: Any, node: Any, known: dict[int, Value]) -> list[Value]:
         given = node.arguments.args[0] if node.arguments.args else node.arguments.kwargs.get("inputs")
-        if isinstance(given, dict) and not isinstance(inner._inputs_struct, dict):
-            given = [given[t.name] for t in inner.inputs]
+        if isinstance(given, dict):  # which may hold more than the model reads
+            struct = inner._inputs_struct
+            names = (
+                sorted(struct) if isinstance(struct, dict) else [t._keras_history.operation.name for t in inner.inputs]
+            )
+            given = [given[name] for name in names]
         return [
             self.new_value(mine, None, 0) if outer is None else known[id(outer)]
             for mine, outer in zip(inner.inputs, tree.flatten(given), strict=True)
@@ -259,6 +289,7 @@ class _Reader:
         for index, tensor in enumerate(node.outputs):
             value = self.new_value(tensor, call, index)
             value.stride = output_stride(call, value, self.graph)
+            value.folded = folded_map(call, value) if value.stride is None else None
             value.deepest = max(value.stride or 0.0, *(v.deepest for v in call.inputs))
             value.parent = nearest_common(call.inputs)
             value.depth = value.parent.depth + 1 if value.parent else 0

@@ -16,17 +16,19 @@ from typing import Any
 import keras
 from keras import tree
 
-from attnzoo.addresses import containers
+from attnzoo.addresses import containers, operations
 from attnzoo.attended import Attended, attended_class, is_made_from_tensors, plain_class
 from attnzoo.classes import Finder, instance_like
-from attnzoo.errors import RewriteError
+from attnzoo.errors import RewriteError, listing
 from attnzoo.graph import (
     Functional,
     functional_of,
     is_container,
     is_inserted,
+    layers_inside,
     node_of,
     ordered_nodes,
+    places_of,
 )
 from attnzoo.twins import copy_trainable, copy_variables, twin
 
@@ -37,9 +39,9 @@ class Insertion:
 
     Attributes:
         layer: the attention, not yet built.
-        behind: (model, operation, which of its outputs): everything that reads this output reads the attended map. The
-            model is the one whose graph the operation stands in: the top one, or one nested in it.
-        edges: (model, operation, position among its input tensors): only these readers do. One of the two is given.
+        behind: (model, place, which of its outputs): everything that reads this output reads the attended map. The
+            model is the one in whose graph the place is; `places_of` says what a place is.
+        edges: (model, place, position among its input tensors): only these readers do. One of the two is given.
     """
 
     layer: Any
@@ -76,6 +78,8 @@ def rebuild(
         raise RewriteError(
             f"'{missed[0]}' has no place: '{model.name}' has changed since the plan was made; plan again."
         )
+    if not share:
+        _check_sharing(model, new)
     for old, copied in work.empty:
         copy_variables(old, copied)
     for old, copied in work.twins:
@@ -111,10 +115,10 @@ class _Rebuilder:
         self.before: dict[tuple[int, int, int], list[Insertion]] = {}
         for i in insertions:
             if i.behind is not None:
-                container, op, index = i.behind
-                self.behind.setdefault((id(container), id(op), index), []).append(i)
-            for container, op, position in i.edges:
-                self.before.setdefault((id(container), id(op), position), []).append(i)
+                container, place, index = i.behind
+                self.behind.setdefault((id(container), id(place), index), []).append(i)
+            for container, place, position in i.edges:
+                self.before.setdefault((id(container), id(place), position), []).append(i)
 
     def container(self, model: Any) -> Any:
         if id(model) not in self.made:
@@ -147,20 +151,22 @@ class _Rebuilder:
         for old in model.inputs:
             tensors[id(old)] = self._input(old)
         attended: dict[tuple[str, int], Any] = {}
+        places = places_of(model)
         for node in ordered_nodes(model):
             if self.drop and is_inserted(node.operation):
                 tensors[id(node.outputs[0])] = tensors[id(node.input_tensors[0])]
                 continue
             if any(id(t) not in tensors for t in node.input_tensors):
                 continue
+            place = id(places[id(node)])
             read = [
-                self._attend(self.before.get((id(model), id(node.operation), i), ()), tensors[id(t)], attended)
+                self._attend(self.before.get((id(model), place, i), ()), tensors[id(t)], attended)
                 for i, t in enumerate(node.input_tensors)
             ]
             outputs = _call_like(node, self._op(node.operation), read)
             for index, (old, new) in enumerate(zip(node.outputs, outputs, strict=True)):
                 _check_same_kind(node.operation, old, new)
-                there = self.behind.get((id(model), id(node.operation), index), ())
+                there = self.behind.get((id(model), place, index), ())
                 tensors[id(old)] = self._attend(there, new, attended)
         return self._like(model, tensors)
 
@@ -203,12 +209,15 @@ class _Rebuilder:
         return x
 
     def _sequential(self, model: Any) -> Any:
-        layers = [self._input(functional_of(model).inputs[0])]
+        functional = functional_of(model)
+        layers = [self._input(functional.inputs[0])]
+        at = places_of(functional)
+        places = {id(n.operation): id(at[id(n)]) for n in ordered_nodes(functional)}
         for old in model.layers:
             if self.drop and is_inserted(old):
                 continue
-            before = self.before.get((id(model), id(old), 0), [])
-            behind = self.behind.get((id(model), id(old), 0), [])
+            before = self.before.get((id(model), places[id(old)], 0), [])
+            behind = self.behind.get((id(model), places[id(old)], 0), [])
             layers += [i.layer for i in before]
             layers.append(self._op(old))
             layers += [i.layer for i in behind]
@@ -269,6 +278,27 @@ def _check_same_kind(op: Any, old: Any, new: Any) -> None:
             f"layer '{op.name}' ({type(op).__name__}) returned {tuple(new.shape)} {new.dtype} where {tuple(old.shape)}"
             f" {old.dtype} was expected; attention must keep shape and dtype, and a config must describe its layer."
         )
+
+
+def _check_sharing(model: Any, new: Any) -> None:
+    """Raises if layers that had the same weights would have weights of their own, and train apart."""
+    if len(_weights(new)) <= len(_weights(model)):
+        return
+    owners: dict[int, list[str]] = {}
+    for op in (op for room in containers(model) for op in operations(room) if not is_container(op)):
+        for weight in getattr(op, "weights", ()):
+            owners.setdefault(id(weight), []).append(f"'{op.name}'")
+    shared = next((names for names in owners.values() if len(names) > 1), [])
+    raise RewriteError(
+        f"layers {listing(shared)} of '{model.name}' have the same weights, one of them by way of a layer around it;"
+        " copies of them would train apart. Pass share_weights=True to attnzoo.augment."
+    )
+
+
+def _weights(model: Any) -> set[int]:
+    """Returns the ids of all weights but those of inserted attention."""
+    attention = {id(w) for x in layers_inside(model) if is_inserted(x) for w in x.weights}
+    return {id(w) for w in model.weights} - attention
 
 
 def name_outputs_by_host(model: Any) -> None:

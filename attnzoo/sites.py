@@ -117,13 +117,13 @@ def insertion_of(site: Site) -> Insertion:
     """Returns a new module, and where it goes."""
     spot = site.spot
     if spot.edges is not None:
-        return Insertion(site.make(), edges=tuple((c.container, c.op, i) for c, i in spot.edges))
+        return Insertion(site.make(), edges=tuple((c.container, c.place, i) for c, i in spot.edges))
     call: Any = spot.value.call  # never None: placement chooses what a layer makes, no input
-    return Insertion(site.make(), behind=(call.container, call.op, spot.value.index))
+    return Insertion(site.make(), behind=(call.container, call.place, spot.value.index))
 
 
 def _distinct(spots: list[Spot]) -> Iterator[Spot]:
-    """Leaves out spots of a shared layer or nested model that the flat graph shows more than once."""
+    """Leaves out spots of a layer with weights or a nested model that the flat graph shows more than once."""
     seen = set()
     for spot in spots:
         key = _where(spot)
@@ -134,9 +134,9 @@ def _distinct(spots: list[Spot]) -> Iterator[Spot]:
 
 def _where(spot: Spot) -> tuple[Any, ...]:
     if spot.edges is not None:
-        return tuple((id(c.container), id(c.op), i) for c, i in spot.edges)
+        return tuple((id(c.container), id(c.place), i) for c, i in spot.edges)
     call = spot.value.call
-    return (id(call.container), id(call.op), spot.value.index) if call else (id(spot.value),)
+    return (id(call.container), id(call.place), spot.value.index) if call else (id(spot.value),)
 
 
 def _host_policy(spot: Spot, graph: Graph) -> Any:

@@ -18,13 +18,17 @@ if TYPE_CHECKING:
 
 GLOBAL_POOLING = (keras.layers.GlobalAveragePooling2D, keras.layers.GlobalMaxPooling2D)
 TRANSPOSED = (keras.layers.Conv2DTranspose,)
+REORDERING = (keras.layers.Reshape, keras.layers.Permute, keras.layers.Flatten)
+RAW_REORDERING = ("Reshape", "Transpose", "Moveaxis", "SwapAxes", "ExpandDims", "Squeeze")
 
 
 def output_stride(call: Call, value: Value, graph: Graph) -> float | None:
     """Follows strides, not sizes: 35 rows out of 299 say little, and inputs of size None nothing."""
     maps = [v for v in call.inputs if v.stride is not None]
-    if len(value.shape) != 4 or not maps or isinstance(call.op, GLOBAL_POOLING):
+    if len(value.shape) != 4 or isinstance(call.op, GLOBAL_POOLING):
         return None
+    if not maps or _reorders(call):
+        return _unfolded(call, value, graph)
     _, rows, cols = graph.split_shape(value)
     same = [v for v in maps if graph.split_shape(v)[1:] == (rows, cols)]
     source = min(same or maps, key=lambda v: v.stride or 0.0)
@@ -49,6 +53,34 @@ def output_stride(call: Call, value: Value, graph: Graph) -> float | None:
     if (rows, cols) == (1, 1):
         return None
     return _stride_from_shapes(call, value, source, graph)
+
+
+def folded_map(call: Call, value: Value) -> Value | None:
+    """Follows a map that is no map for a while: patches, tokens, the five axes of a channel shuffle."""
+    for read in call.inputs:
+        whole = read if read.stride is not None else read.folded
+        if whole is not None and (_reorders(call) or (read.stride is None and read.shape == value.shape)):
+            return whole
+    return None
+
+
+def _reorders(call: Call) -> bool:
+    return isinstance(call.op, REORDERING) or type(call.op).__name__ in RAW_REORDERING
+
+
+def _unfolded(call: Call, value: Value, graph: Graph) -> float | None:
+    """Recognises a map that was folded: as many numbers, its two sides divided, or multiplied, by one number."""
+    whole = folded_map(call, value)
+    if whole is None or not _reorders(call):
+        return None  # such as attention among tokens, (batch, heads, tokens, tokens)
+    (channels_in, *before), (channels, *after) = graph.split_shape(whole), graph.split_shape(value)
+    if after == [1, 1] or channels_in is None or channels is None:
+        return None
+    ratio = math.sqrt(channels / channels_in)
+    known = [(a, b) for a, b in zip(before, after, strict=True) if a is not None and b is not None]
+    if any(a != b * ratio for a, b in known):
+        return None
+    return (whole.stride or 1.0) * ratio
 
 
 def _covers(pool: Any, size: tuple[Any, Any]) -> bool:

@@ -97,12 +97,25 @@ def _values(raw: Any) -> Iterator[tuple[Any, str, bool]]:
             raise Unreadable(f"its config is nested deeper than {MOST_DEPTH} levels.")
         yield value, key, is_layer
         if isinstance(value, dict):
-            # The values of an array are no sizes, and there may be many; what is in code does not matter any more.
-            inside = {} if value.get("class_name") in (*VALUES, *CODE) else value
-            waiting.extend((v, k, False, depth + 1) for k, v in reversed(inside.items()))
+            waiting.extend((v, k, _is_attention(k, value), depth + 1) for k, v in reversed(_inside(value).items()))
         elif isinstance(value, list):
             waiting.extend((v, key, key == "layers", depth + 1) for v in reversed(value))
     raise Unreadable(f"its config has more than {MOST_VALUES:,} values.")
+
+
+def _inside(value: dict[str, Any]) -> dict[str, Any]:
+    """Returns what is to be looked at in a dict; Keras makes objects of everything in one that has no `config`."""
+    name, config = value.get("class_name"), value.get("config")
+    if name in CODE:  # does not matter any more
+        return {}
+    if name in VALUES and isinstance(config, dict):  # the numbers of an array are no sizes, and there may be many
+        return {**value, "config": {k: v for k, v in config.items() if k != "value"}}
+    return value
+
+
+def _is_attention(key: str, entry: dict[str, Any]) -> bool:
+    """True for what stands beside the config of a model of a class of its own, see `attnzoo.addresses`."""
+    return key == "layer" and ("behind" in entry or "edges" in entry)
 
 
 def _look_at(value: dict[str, Any], is_layer: bool, config: ModelConfig, findings: Findings) -> None:

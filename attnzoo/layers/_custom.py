@@ -6,7 +6,7 @@ from typing import Any
 
 import keras
 
-from attnzoo.errors import AttnzooError
+from attnzoo.errors import AttnzooError, first_line
 from attnzoo.layers._base import Attention
 
 
@@ -19,7 +19,7 @@ class Inserted(Attention):
         **kwargs: options of `Attention`: `init`, `parallel`, `data_format`, `site`, `name`, `dtype`.
 
     Raises:
-        AttnzooError: if the layer does not keep the shape.
+        AttnzooError: if the layer cannot be called on one map, or does not keep its shape.
     """
 
     kind = "context"
@@ -29,18 +29,18 @@ class Inserted(Attention):
         self.layer = layer
 
     def build(self, input_shape: Any) -> None:
-        out = tuple(self.layer.compute_output_shape(input_shape))
-        if out != tuple(input_shape):
+        what = f"'{self.layer.name}' ({type(self.layer).__name__})"
+        try:  # builds it, sublayers and all
+            out = self.layer(keras.KerasTensor(input_shape, dtype=self.compute_dtype))
+        except Exception as error:  # the user's code: anything may come
             raise AttnzooError(
-                f"'{self.layer.name}' ({type(self.layer).__name__}) makes {out} of {tuple(input_shape)};"
-                " attention must keep the shape."
-            )
+                f"{what} cannot be called on a map of {tuple(input_shape)}: {first_line(error).removesuffix('.')};"
+                " attention takes one map and returns one of its shape."
+            ) from error
+        shape = tuple(out.shape) if isinstance(out, keras.KerasTensor) else f"a {type(out).__name__}"
+        if shape != tuple(input_shape):
+            raise AttnzooError(f"{what} makes {shape} of {tuple(input_shape)}; attention must keep the shape.")
         super().build(input_shape)
-
-    def build_weights(self, channels: int, height: int | None, width: int | None) -> None:
-        if not self.layer.built:
-            last = self.data_format == "channels_last"
-            self.layer.build((None, height, width, channels) if last else (None, channels, height, width))
 
     def call(self, x: Any, training: bool | None = None) -> Any:
         kwargs = {"training": training} if "training" in self.layer.call_signature_parameters else {}
@@ -53,6 +53,7 @@ class Inserted(Attention):
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()
         config["layer"] = keras.saving.serialize_keras_object(self.layer)
+        config["layer"].pop("build_config", None)  # `build` builds it, sublayers and all; Keras would not
         return config
 
     @classmethod

@@ -86,6 +86,17 @@ def test_the_head_has_the_layers_it_asks_for(head: dict[str, Any], layers: list[
     assert np.allclose(total, 1, atol=1e-5) == (head.get("activation", "softmax") == "softmax")
 
 
+@pytest.mark.skipif(
+    keras.backend.backend() == "tensorflow", reason="TensorFlow has no channels_first convolution on a CPU"
+)
+def test_the_head_pools_a_channels_first_backbone_by_its_own_axes(tmp_path: Path) -> None:
+    inputs = keras.Input((3, 16, 16))
+    maps = keras.layers.Conv2D(8, 3, strides=2, data_format="channels_first")(inputs)
+    keras.Model(inputs, maps).save(tmp_path / "first.keras")
+    model = build({"backbone": {"file": str(tmp_path / "first.keras")}, "head": {"classes": 3}})
+    assert model.get_layer("head_pool").output.shape == (None, 8)
+
+
 def test_the_head_computes_in_float32_under_mixed_precision() -> None:
     before = keras.config.dtype_policy()
     keras.config.set_dtype_policy("mixed_float16")

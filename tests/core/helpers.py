@@ -115,10 +115,12 @@ def assert_rules(model, plan, new, x, expected=None):
 
 
 def moved(model):
-    """Attention that has left its identity."""
+    """Attention that has left its identity, as by training: each weight has a value of its own."""
+    rng = np.random.default_rng(7)
     for layer in model._flatten_layers():
-        if isinstance(layer, attnzoo.layers.Attention) and layer.alpha is not None:
-            layer.alpha.assign(0.5)
+        if isinstance(layer, attnzoo.layers.Attention) and layer.site is not None:
+            for w in layer.weights:
+                w.assign(0.5 if w is layer.alpha else array(w) + rng.uniform(0.1, 0.4, w.shape))
     return model
 
 

@@ -7,7 +7,7 @@ from keras import layers, ops
 
 import attnzoo
 
-from .helpers import assert_same_outputs, basic_block, config_of, conv_bn_relu, outputs
+from .helpers import assert_same_outputs, basic_block, config_of, conv_bn_relu, moved, outputs, reloaded
 
 SIZE = (16, 16, 3)
 
@@ -31,16 +31,23 @@ def noise(*shape):
 
 
 def there_and_back(model, x, tmp_path, **where):
-    """augment, save, load, strip: all equal to the model, which stays as it was."""
+    """augment and strip: equal to the model, which stays as it was; save and load: equal once attention acts."""
     config, expected = config_of(model), outputs(model, x)
     new = attnzoo.augment(model, "cbam", **(where or {"placement": "residual"}))
-    new.save(tmp_path / "m.keras")
-    reloaded = attnzoo.load_model(tmp_path / "m.keras")
-    for other in (new, reloaded, attnzoo.strip(reloaded), model):
-        for a, b in zip(expected, outputs(other, x), strict=True):
-            np.testing.assert_array_equal(a, b)
+    assert_equal(expected, outputs(new, x))
+    acts = outputs(moved(new), x)
+    assert any(not np.array_equal(a, b) for a, b in zip(expected, acts, strict=True))
+    again = reloaded(new, tmp_path)
+    assert_equal(acts, outputs(again, x))
+    for plain in (attnzoo.strip(again), model):
+        assert_equal(expected, outputs(plain, x))
     assert config_of(model) == config
-    return new
+    return again
+
+
+def assert_equal(expected, found):
+    for a, b in zip(expected, found, strict=True):
+        np.testing.assert_array_equal(a, b)
 
 
 @keras.saving.register_keras_serializable(package="tests")
@@ -81,13 +88,15 @@ def test_masks_pass_through_attention(tmp_path):
     there_and_back(model, x, tmp_path, after=["masking"])
 
 
-def test_a_training_flag_baked_into_a_call_stays(tmp_path):
+@pytest.mark.parametrize("flag", [False, True])
+def test_a_training_flag_baked_into_a_call_stays(flag, tmp_path):
     inputs = keras.Input(SIZE)
-    x = layers.Dropout(0.5)(features(inputs), training=False)
-    model = keras.Model(inputs, head(x))
-    new = there_and_back(model, noise(2, *SIZE), tmp_path)
-    dropout = next(v for v in new.layers if isinstance(v, layers.Dropout))
-    assert dropout._inbound_nodes[0].arguments.kwargs["training"] is False
+    norm = layers.BatchNormalization(name="baked")
+    model = keras.Model(inputs, head(norm(features(inputs), training=flag)))
+    norm.moving_mean.assign(np.ones(16))
+    x = noise(4, *SIZE)
+    new = there_and_back(model, x, tmp_path)  # by the batch's own statistics, or not
+    assert new.get_layer("baked")._inbound_nodes[0].arguments.kwargs["training"] is flag
 
 
 @pytest.mark.parametrize("mode", ["int8", "int4", "float8"])
@@ -158,6 +167,98 @@ def test_random_layers_go_on_where_the_model_stood():
     assert_same_outputs(model, new, x, training=True)
 
 
+def shuffle(x):
+    rows, cols, channels = x.shape[1:]
+    x = layers.Reshape((rows, cols, 2, channels // 2))(x)
+    return layers.Reshape((rows, cols, channels))(layers.Permute((1, 2, 4, 3))(x))
+
+
+def test_maps_are_followed_through_reshaping(tmp_path):
+    """A space-to-depth stem and channel shuffles, by layers and by operations."""
+    inputs = keras.Input((32, 32, 3))
+    x = ops.transpose(ops.reshape(inputs, (-1, 16, 2, 16, 2, 3)), (0, 1, 3, 2, 4, 5))
+    x = shuffle(conv_bn_relu(ops.reshape(x, (-1, 16, 16, 12)), 16))
+    x = shuffle(layers.Concatenate()([x[..., :8], conv_bn_relu(x[..., 8:], 8)]))
+    tokens = layers.LayerNormalization()(layers.Reshape((256, 16))(x))
+    x = basic_block(layers.Reshape((16, 16, 16))(tokens), 32, strides=2)
+    model = keras.Model(inputs, layers.Dense(3, name="logits")(layers.GlobalAveragePooling2D()(x)))
+    assert [(s.stride, s.channels) for s in attnzoo.describe(model).stages] == [(2, 16), (4, 32)]
+    new = there_and_back(model, noise(2, 32, 32, 3), tmp_path, placement="stage")
+    assert attnzoo.freeze(new, train="head", verbose=False).trainable == 32 * 3 + 3
+
+
+def test_other_uses_of_reshape_are_no_maps():
+    inputs = keras.Input((8, 8, 16))
+    x = layers.Conv2D(16, 3, padding="same")(inputs)
+    heads = layers.Reshape((64, 4, 4))(layers.Reshape((64, 16))(x))
+    windows = ops.reshape(x, (-1, 4, 4, 16))
+    gate = layers.Reshape((1, 1, 16))(layers.GlobalAveragePooling2D()(x))
+    whole = layers.Reshape((1, 1, 1024))(layers.Flatten()(x))
+    graph = attnzoo.describe(keras.Model(inputs, [heads, windows, gate, whole])).graph
+    assert [v.stride for v in graph.outputs] == [None] * 4
+
+
+def test_a_nested_model_may_be_given_more_than_it_reads(tmp_path):
+    image = keras.Input(SIZE, name="img")
+    inner = keras.Model({"img": image}, features(image), name="inner")
+    outer = {"img": keras.Input(SIZE, name="img"), "meta": keras.Input((2,), name="meta")}
+    model = keras.Model(outer, [head(inner(outer)), layers.Dense(1)(outer["meta"])])
+    there_and_back(model, {"img": noise(2, *SIZE), "meta": noise(2, 2)}, tmp_path)
+
+
+def test_weights_shared_through_a_wrapper_are_not_copied_apart():
+    image, steps = keras.Input(SIZE), keras.Input((3, 5))
+    dense = layers.Dense(5, name="dense")
+    model = keras.Model([image, steps], [dense(head(features(image))), layers.TimeDistributed(dense, name="td")(steps)])
+    with pytest.raises(attnzoo.errors.RewriteError) as error:
+        attnzoo.augment(model, "se")
+    assert str(error.value).startswith("layers 'dense', 'td' of 'functional")
+    new = attnzoo.augment(model, "se", share_weights=True)
+    assert len(new.weights) > len(model.weights)
+    assert_same_outputs(model, new, [noise(2, *SIZE), noise(2, 3, 5)])
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class Plainly(layers.Layer):
+    """As one writes layers for oneself: a part of its own, and no word about shapes."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.conv = layers.Conv2D(1, 3, padding="same", activation="sigmoid")
+
+    def call(self, x):
+        return x * self.conv(x)
+
+
+def test_a_layer_that_says_nothing_about_shapes_can_be_attention(tmp_path):
+    model, x = classifier(), noise(2, *SIZE)
+    new = attnzoo.augment(model, Plainly)
+    assert_same_outputs(model, new, x)
+    acts = outputs(moved(new), x)
+    assert not np.array_equal(acts[0], outputs(model, x)[0])
+    assert_equal(acts, outputs(reloaded(new, tmp_path), x))
+
+
+def unet():
+    x = inputs = keras.Input((32, 32, 1))
+    skips = []
+    for filters in (4, 8, 16):
+        x = conv_bn_relu(x, filters)
+        skips.append(x)
+        x = layers.MaxPooling2D()(x)
+    x = conv_bn_relu(x, 32)
+    for skip in reversed(skips):
+        x = layers.Concatenate()([layers.UpSampling2D()(x), skip])
+        x = conv_bn_relu(x, skip.shape[-1])
+    return keras.Model(inputs, layers.Conv2D(2, 1)(x), name="unet")
+
+
+def test_a_unet(tmp_path):
+    model = unet()
+    assert [s.stride for s in attnzoo.describe(model).stages] == [1, 2, 4, 8]
+    there_and_back(model, noise(2, 32, 32, 1), tmp_path, placement="stage")
+
+
 def test_wrapped_and_multi_output_layers(tmp_path):
     inputs = keras.Input(SIZE)
     x = layers.SpectralNormalization(layers.Conv2D(8, 3, padding="same"))(inputs)
@@ -170,7 +271,7 @@ STEPS = []
 
 
 @keras.saving.register_keras_serializable(package="tests")
-class Counting(keras.Model):
+class StepCounting(keras.Model):
     """Functional, with a training step of its own; what a step is given differs between backends."""
 
     def train_step(self, *given):
@@ -180,7 +281,7 @@ class Counting(keras.Model):
 
 def test_a_training_step_of_the_models_own_is_kept(tmp_path):
     inputs = keras.Input(SIZE)
-    new = there_and_back(Counting(inputs, head(features(inputs)), name="mine"), noise(2, *SIZE), tmp_path)
+    new = there_and_back(StepCounting(inputs, head(features(inputs)), name="mine"), noise(2, *SIZE), tmp_path)
     new.compile("sgd", "mse", jit_compile=False)
     STEPS.clear()
     new.fit(noise(4, *SIZE), noise(4, 5), verbose=0)

@@ -6,7 +6,7 @@ import pytest
 
 import attnzoo
 
-from .helpers import assert_rules, assert_state, outputs, placements_of, randomize, state_of
+from .helpers import assert_rules, assert_state, moved, outputs, placements_of, randomize, state_of
 
 KEYS = ("se", "eca", "cbam")
 ALL = sorted(n for n in dir(keras.applications) if n[0].isupper())
@@ -51,13 +51,14 @@ def check(name, cases, tmp_path):
         plan = attnzoo.plan(model, key, placement=placement)
         new = plan.apply()
         assert_rules(model, plan, new, x, expected)
-        if placement == "stage":
-            path = tmp_path / f"{key}.keras"
-            new.save(path)
-            for again in (attnzoo.load_model(path), attnzoo.strip(new)):
-                for a, b in zip(expected, outputs(again, x), strict=True):
-                    np.testing.assert_array_equal(a, b)
-            path.unlink()
+        moved(new).save(tmp_path / "m.keras")
+        acts = outputs(new, x)
+        assert not np.array_equal(acts[0], expected[0])
+        pairs = [(acts, attnzoo.load_model(tmp_path / "m.keras"))]
+        pairs += [(expected, attnzoo.strip(new))] if placement == "stage" else []
+        for right, other in pairs:
+            for a, b in zip(right, outputs(other, x), strict=True):
+                np.testing.assert_array_equal(a, b)
     assert_state(model, before)
 
 

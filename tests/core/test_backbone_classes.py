@@ -190,6 +190,12 @@ def test_every_placement_saves_and_reloads(placement, tmp_path):
         assert old_map._keras_history.operation.name == new_map._keras_history.operation.name
 
 
+def test_inspection_counts_what_was_inserted(tmp_path):
+    attnzoo.augment(net(), "cbam", stages=[1]).save(tmp_path / "model.keras")
+    report = attnzoo.inspect_file(tmp_path / "model.keras")
+    assert [(x.name, x.site) for x in report.attention] == [("low_out_cbam", "low_out")]
+
+
 def test_augmentations_compose_across_files(tmp_path):
     model = net()
     new = attnzoo.augment(attnzoo.augment(model, "se", stages=[1]), "eca", placement="pre")

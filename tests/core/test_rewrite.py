@@ -23,6 +23,7 @@ from .helpers import (
     images,
     leaf_layers,
     mobilenet,
+    moved,
     outputs,
     placements_of,
     randomize,
@@ -67,6 +68,19 @@ def shared_layers():
     conv, bn, relu = layers.Conv2D(8, 3, padding="same"), layers.BatchNormalization(), layers.ReLU(name="features")
     both = [layers.GlobalAveragePooling2D()(relu(bn(conv(x)))) for x in (a, b)]
     return keras.Model([a, b], layers.Dense(1)(layers.Subtract()(both)), name="siamese")
+
+
+def one_activation():
+    """One `ReLU` and one `Add` serve the whole network, at two widths."""
+    relu, add = layers.ReLU(name="relu"), layers.Add(name="add")
+    x = inputs = keras.Input((16, 16, 3), name="image")
+    for filters in (8, 8, 16, 16):
+        y = relu(layers.Conv2D(filters, 3, strides=1 if x.shape[-1] == filters else 2, padding="same")(x))
+        y = layers.BatchNormalization()(layers.Conv2D(filters, 3, padding="same")(y))
+        if x.shape != y.shape:
+            x = layers.Conv2D(filters, 1, strides=16 // y.shape[1] if x is inputs else 2)(x)
+        x = relu(add([x, y]))
+    return keras.Model(inputs, layers.Dense(2)(layers.GlobalAveragePooling2D()(x)), name="one_relu")
 
 
 def shared_model():
@@ -121,6 +135,7 @@ MODELS = {
         sequential,
         many_inputs_and_outputs,
         shared_layers,
+        one_activation,
         shared_model,
         raw_operations,
         baked_training_flag,
@@ -153,14 +168,15 @@ def test_rules_of_rewriting(model):
 
 def test_saved_models_reload_equal(model, tmp_path):
     x = images(model)
-    new = attnzoo.augment(model, "cbam", placement=placements_of(model)[-1])
+    new = moved(attnzoo.augment(model, "cbam", placement=placements_of(model)[-1]))
     new.save(tmp_path / "model.keras")
+    assert not np.array_equal(outputs(model, x)[0], outputs(new, x)[0])
     reloaded = (
         attnzoo.load_model(tmp_path / "model.keras")
         if model.name != "mine"
         else keras.models.load_model(tmp_path / "model.keras", compile=False)
     )
-    assert_same_outputs(model, reloaded, x)
+    assert_same_outputs(new, reloaded, x)
     assert_same_outputs(model, attnzoo.strip(reloaded), x)
 
 
@@ -235,6 +251,19 @@ def test_a_layer_called_twice_gets_one_attention_called_twice():
     attention = [x for x in model.layers if x.name == "features_se"]
     assert len(attention) == 1
     assert len(attention[0]._inbound_nodes) == 2
+
+
+def test_a_layer_without_weights_that_serves_many_places_is_many_places():
+    model = one_activation()
+    by_stage = attnzoo.plan(model, "se")
+    assert [(s.host, s.shape[-1]) for s in by_stage] == [("relu", 8), ("relu", 16)]
+    residual = attnzoo.plan(model, "se", placement="residual")
+    assert [s.shape[-1] for s in residual] == [8, 8, 16, 16]
+    new = attnzoo.augment(residual.apply(), "cbam", after=["relu"])
+    attention = [x for x in new.layers if isinstance(x, attnzoo.layers.Attention)]
+    assert len(attention) == 4 + 8
+    assert {len(x._inbound_nodes) for x in attention} == {1}
+    assert_same_outputs(model, new)
 
 
 def test_a_model_called_twice_is_augmented_once():

@@ -86,6 +86,14 @@ class Wider(attnzoo.layers.Attention):
         return (*shape[:-1], 2 * shape[-1])
 
 
+def shared_through_a_wrapper():
+    image, frames, dense = keras.Input((8, 8, 3)), keras.Input((5, 4)), layers.Dense(4, name="twice")
+    x = dense(layers.Conv2D(4, 3)(image))
+    attnzoo.augment(
+        keras.Model([image, frames], [x, layers.TimeDistributed(dense, name="frames")(frames)], name="mine"), "se"
+    )
+
+
 def sequential_with_unfinished():
     attnzoo.augment(sequential(), Unfinished, after="a")
 
@@ -173,6 +181,11 @@ MODELS = [
         augmented(lambda: Forgets(3, name="forgets")),
         "layer 'forgets' (Forgets) has 1 variables, made again from its config it has 1, or others: its get_config()"
         " does not describe it.",
+    ),
+    (
+        shared_through_a_wrapper,
+        "layers 'twice', 'frames' of 'mine' have the same weights, one of them by way of a layer around it; copies of"
+        " them would train apart. Pass share_weights=True to attnzoo.augment.",
     ),
     (
         sequential_with_unfinished,

@@ -263,6 +263,11 @@ MODULES = [
         "'bad' (Conv2D) makes (None, 32, 32, 3) of (None, 32, 32, 8); attention must keep the shape.",
     ),
     (
+        plan(lambda c: layers.Dot(1, name="bad")),
+        "'bad' (Dot) cannot be called on a map of (None, 32, 32, 8): A `Dot` layer should be called on a list of 2"
+        " inputs. Received: input_shape=(None, 32, 32, 8); attention takes one map and returns one of its shape.",
+    ),
+    (
         plan(model=unknown_channels, after="relu"),
         "attention 'se' cannot go on 1 of 1 sites: behind 'relu': its number of channels is not known.",
     ),
@@ -281,6 +286,11 @@ FREEZE = [
     (
         freeze(backbone, "head"),
         "train='head': 'backbone' has no head; add one behind global pooling, or choose another part.",
+    ),
+    (
+        freeze(lambda: keras.Sequential([keras.Input((8,)), layers.Dense(2)], name="mlp"), "head"),
+        "train='head': no layer of 'mlp' makes a feature map, so that backbone and head cannot be told apart (models"
+        " inside TimeDistributed and other wrappers are not read); choose 'all', or set layer.trainable yourself.",
     ),
 ]
 

@@ -108,6 +108,19 @@ def test_a_layer_called_on_constants_would_compute_while_it_is_loaded(with_confi
     )
 
 
+def test_nothing_hides_in_what_looks_like_an_array(with_config: Save) -> None:
+    """Keras makes objects of all that stands in a dict without `config`, whatever class it names."""
+    code = {"class_name": "Lambda", "config": {"name": "f", "function": {}}}
+    words = {"class_name": "StringLookup", "module": "keras.layers", "config": {"vocabulary": "/etc/hostname"}}
+    for hidden, message in (
+        (code, "holds a Lambda 'f', code that would run on loading."),
+        (words, "its config points at '/etc/hostname', outside the file."),
+    ):
+        for name in ("__numpy__", "__tensor__"):
+            path = with_config(lambda c: dense(c)["config"].update(extra={"class_name": name, "x": hidden}))  # noqa: B023
+            assert refusal(path) == risk(message)
+
+
 def test_a_function_of_keras_is_no_layer_of_a_legacy_file(good: dict[str, bytes], tmp_path: Path) -> None:
     path = tmp_path / "m.h5"
     path.write_bytes(good[".h5"])
