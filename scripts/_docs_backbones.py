@@ -99,9 +99,9 @@ TEXT = """\
 
 # KerasHub and KerasCV
 
-A KerasHub backbone with attention is still an instance of its class: it has `pyramid_outputs`, which read the attended
-maps, tasks take it (`ResNetImageClassifier(backbone=...)`), and it saves to `.keras` and reloads after
-`import attnzoo`, KerasHub being imported when the file asks for it. `attnzoo.strip` gives back the class itself.
+A KerasHub backbone with attention is still an instance of its class: its `pyramid_outputs`, where the class has them,
+read the attended maps, tasks take it (`ResNetImageClassifier(backbone=...)`), and it saves to `.keras` and reloads
+after `import attnzoo`, KerasHub being imported when the file asks for it. `attnzoo.strip` gives back the class itself.
 
 What follows was tried with keras-hub {version} on small backbones, in every placement the model has, by
 `scripts/docs-backbones`. *Outputs* and *pyramid*: equal bit for bit before and after `augment`. *File*: saved with

@@ -115,6 +115,8 @@ class Archive:
         if len(self.members) > MOST_MEMBERS:
             raise Unreadable(f"holds {len(self.members):,} members; expected {MOST_MEMBERS:,} at most.")
         for info in self.members:
+            if info.flag_bits & 0x1:
+                raise Unreadable(f"its member {quoted(info.orig_filename)} is encrypted.")
             problem = _problem(info) or ("stands in the archive twice" if info.filename in seen else None)
             seen.add(info.filename)
             if problem:
@@ -137,8 +139,6 @@ def _problem(info: zipfile.ZipInfo) -> str | None:
         return "has control characters in its name"
     if stat.S_IFMT(info.external_attr >> 16) not in (0, stat.S_IFREG, stat.S_IFDIR):
         return "is a link or a device"
-    if info.flag_bits & 0x1:
-        return "is encrypted"
     if info.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED):
         return f"is compressed by method {info.compress_type}"
     if info.compress_type == zipfile.ZIP_STORED and info.compress_size != info.file_size:

@@ -27,7 +27,7 @@ NETWORKS: dict[str, dict[str, Any]] = {
     "DenseNet121": {},
     "ResNet50": {},
 }
-FORMATS = {"tf_saved_model": "", "litert": ".tflite", "onnx": ".onnx", "openvino": ".xml"}
+FORMATS = {"keras": ".keras", "tf_saved_model": "", "litert": ".tflite", "onnx": ".onnx", "openvino": ".xml"}
 NEEDS = {"litert": ("ai_edge_litert",), "onnx": ("tf2onnx", "onnxruntime"), "openvino": ("openvino",)}
 SIZE = 96
 STAGE = 4
@@ -120,6 +120,9 @@ def _trained(model: keras.Model) -> keras.Model:
 
 def export(model: keras.Model, format_: str, path: Path) -> None:
     model(images(model))  # ONNX of a model that was never called fails
+    if format_ == "keras":
+        model.save(path)
+        return
     normalised = any(isinstance(x, keras.layers.Normalization) for x in model._flatten_layers())
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # the exporters' own

@@ -1,7 +1,7 @@
 """Runs exported files in a process of its own: `python runner.py FORMAT JOBS.json`.
 
-A job is [model, input.npy, output.npy]. attnzoo must not be needed to run what it made: it is not imported here, which
-is checked at the end. Keras is not either, except by TensorFlow.
+A job is [model, input.npy, output.npy]. But for `.keras` files attnzoo must not be needed to run what it made, which is
+checked at the end, nor Keras.
 """
 
 from __future__ import annotations
@@ -11,6 +11,14 @@ import sys
 from typing import Any
 
 import numpy as np
+
+
+def keras_file(path: str, x: np.ndarray) -> Any:
+    import keras
+
+    import attnzoo
+
+    return keras.ops.convert_to_numpy(attnzoo.load_model(path)(x, training=False))
 
 
 def saved_model(path: str, x: np.ndarray) -> Any:
@@ -46,7 +54,7 @@ def openvino(path: str, x: np.ndarray) -> Any:
     return ov.compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(x)[0]
 
 
-RUNNERS = {"tf_saved_model": saved_model, "litert": litert, "onnx": onnx, "openvino": openvino}
+RUNNERS = {"keras": keras_file, "tf_saved_model": saved_model, "litert": litert, "onnx": onnx, "openvino": openvino}
 
 
 def main() -> None:
@@ -55,8 +63,10 @@ def main() -> None:
         jobs = json.load(file)
     for model, given, result in jobs:
         np.save(result, run(model, np.load(given)))
-    if "attnzoo" in sys.modules:
-        raise SystemExit("the process imported attnzoo")
+    # TensorFlow imports Keras, so that it is no sign of anything with SavedModel.
+    needed = {"attnzoo", "keras"} if "tensorflow" not in sys.modules else {"attnzoo"}
+    if sys.argv[1] != "keras" and needed & {*sys.modules}:
+        raise SystemExit(f"the process imported {needed & {*sys.modules}}")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from sklearn.datasets import load_sample_images
 import attnzoo
 from attnzoo.placement import PLACEMENTS
 
+from ..conftest import DOGS
 from .helpers import array, moved, reloaded
 
 
@@ -56,6 +57,15 @@ def test_the_way_there_and_back(dogs_model, photographs, expected, tmp_path):
     again = reloaded(new, tmp_path)
     np.testing.assert_array_equal(array(again(photographs)), array(new(photographs)))
     np.testing.assert_array_equal(array(attnzoo.strip(again)(photographs)), expected)
+
+
+def test_the_legacy_file_gives_its_weights_to_a_network_with_attention(dogs_model, photographs, expected):
+    fresh = keras.models.clone_model(dogs_model)
+    assert not np.array_equal(array(fresh(photographs)), expected)
+    new = attnzoo.augment(fresh, "cbam", placement="residual")
+    report = attnzoo.load_backbone_weights(new, DOGS)
+    assert (report.missing, report.unexpected, report.mismatched) == ((), (), {})
+    np.testing.assert_array_equal(array(new(photographs)), expected)
 
 
 def test_freezing_it(dogs_model):

@@ -67,6 +67,12 @@ def overlapping(path):
     path.write_bytes(buffer.getvalue())
 
 
+def encrypted(path):
+    data = bytearray(saved()[".keras"])
+    data[data.index(b"PK\x01\x02") + 8] |= 1  # a flag in the directory
+    path.write_bytes(data)
+
+
 def damaged(path):
     data = saved()[".keras"]
     at = data.index(b"keras_version")
@@ -87,6 +93,7 @@ ARCHIVES = [
         "m.keras: damaged: its directory is larger than 100 bytes; copy or download it again.",
     ),
     (limited(load(overlapping), _archive, FREE=0, EXPANSION=1), "m.keras: its members overlap."),
+    (load(encrypted), "m.keras: its member 'metadata.json' is encrypted."),
     (
         load(damaged),
         "m.keras: is damaged or incomplete: Bad CRC-32 for file 'metadata.json'; copy or download it again.",

@@ -91,7 +91,7 @@ def check(folder: Path, cases: dict[str, range]) -> list[dict[str, Any]]:
     wrong = [r for r in results if r["outcome"] not in ("opened", "refused")]
     assert not wrong, "\n".join(f"{r['family']} {r['seed']}: {r['outcome']} {r['text']}" for r in wrong[:10])
     for result in results:
-        case = f"{result['family']} {result['seed']}: {result['text']}"
+        case = f"{result['family']} {result['seed']}: {result['text']} {result['touched']}"
         assert result["seconds"] < SECONDS, case
         assert result["grown"] < GROWTH, case
         assert result["untouched"], case

@@ -49,6 +49,17 @@ def function(module: str, name: str) -> dict[str, Any]:
             {"class_name": "TorchModuleWrapper", "config": {"name": "t", "module": "AAAA"}},
             risk("holds a TorchModuleWrapper 't', code that would run on loading."),
         ),
+        *(
+            (
+                {"class_name": name, "config": {"name": "f"}},
+                risk(f"holds a {name} 'f', code that would run on loading."),
+            )
+            for name in ("Lambda", "JaxLayer", "FlaxLayer")
+        ),
+        (
+            {"class_name": "Dense", "config": {"name": "d", "preset": "https://example.org/model"}},
+            risk("its config points at 'https://example.org/model', outside the file."),
+        ),
         (
             {"class_name": "StringLookup", "config": {"name": "s", "vocabulary": "/etc/passwd"}},
             risk("its config points at '/etc/passwd', outside the file."),

@@ -6,6 +6,7 @@ it down: its parent then knows which one did. Its memory is limited.
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import json
 import os
@@ -34,6 +35,7 @@ def main() -> None:
     os.dup2(2, 1)  # Keras talks on stdout
     warnings.simplefilter("ignore")
     families = _families(box)
+    sys.addaudithook(functools.partial(_watch, str(box)))
     _limit_memory()
     print(json.dumps({"ready": sorted(families)}), file=answers, flush=True)
     for line in sys.stdin:
@@ -46,7 +48,6 @@ def _families(box: Path) -> dict[str, tuple[Callable[[random.Random], bytes], st
     import keras
 
     import attnzoo
-    from attnzoo.saving import check_weights
     from tests.core.helpers import conv_bn_relu, inverted_bottleneck
 
     keras.utils.set_random_seed(0)
@@ -66,11 +67,7 @@ def _families(box: Path) -> dict[str, tuple[Callable[[random.Random], bytes], st
         attnzoo.load_model(path)
 
     def use_weights(path: Path) -> None:
-        check_weights(path)
-        try:
-            model.load_weights(path)
-        except Exception as error:  # what backbones.make_backbone turns into a ConfigError
-            raise attnzoo.errors.ConfigError(attnzoo.errors.first_line(error)) from None
+        attnzoo.load_backbone_weights(model, path)
 
     def yaml(rng: random.Random) -> bytes:
         return yaml_mutations.yaml_of(rng.choice(CONFIGS).read_bytes(), rng)
@@ -81,6 +78,22 @@ def _families(box: Path) -> dict[str, tuple[Callable[[random.Random], bytes], st
         "weights": (lambda rng: mutations.h5_of(good[".weights.h5"], rng), ".weights.h5", use_weights),
         "yaml": (yaml, ".yaml", attnzoo.load_config),
     }
+
+
+TOUCHED: list[str] = []
+"""What was written, renamed or removed outside of the box."""
+CHANGES = ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.symlink", "os.link", "os.truncate", "os.chmod")
+
+
+def _watch(box: str, event: str, given: tuple[Any, ...]) -> None:
+    writes = event == "open" and isinstance(given[2], int) and given[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
+    if writes or event in CHANGES:
+        path = os.fsdecode(given[0]) if isinstance(given[0], str | bytes) else ""
+        if path and event in ("os.remove", "os.rmdir") and given[-1] >= 0:  # relative to an open folder
+            path = os.path.join(os.readlink(f"/proc/self/fd/{given[-1]}"), path)
+        path = path and os.path.abspath(path)
+        if path and path != os.devnull and "__pycache__" not in path and not path.startswith(box):
+            TOUCHED.append(f"{event} {path}")
 
 
 def _run(box: Path, family: Any, name: str, seed: int) -> dict[str, Any]:
@@ -102,7 +115,7 @@ def _run(box: Path, family: Any, name: str, seed: int) -> dict[str, Any]:
         outcome, text = "escaped", traceback.format_exc()[-3000:]
     seconds = time.perf_counter() - start
     left = sorted(str(p.relative_to(box)) for p in (*folder.iterdir(), *(box / "tmp").iterdir()))
-    same = left == [f"case/case{suffix}"] and _hash(path.read_bytes()) == _hash(data)
+    same = left == [f"case/case{suffix}"] and _hash(path.read_bytes()) == _hash(data) and not TOUCHED
     path.unlink(missing_ok=True)
     return {
         "family": name,
@@ -113,6 +126,7 @@ def _run(box: Path, family: Any, name: str, seed: int) -> dict[str, Any]:
         "grown": _peak() - before,
         "peak": _peak(),
         "untouched": same,
+        "touched": TOUCHED[:5],
         "printable": text == printable(text),
     }
 
