@@ -8,7 +8,7 @@ import collections
 import keras
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, assume, given, settings
+from hypothesis import HealthCheck, assume, given, seed, settings
 from hypothesis import strategies as st
 
 import attnzoo
@@ -175,17 +175,12 @@ def check(model, requests, path):
     return count
 
 
-def run(graphs, path):
-    """Draws so many graphs; returns a tally of them."""
+def run(graphs, path, part):
+    """Draws so many graphs, others in each part; returns a tally of them."""
     tally = collections.Counter()
 
-    @settings(
-        max_examples=graphs,
-        deadline=None,
-        suppress_health_check=list(HealthCheck),
-        derandomize=True,
-        database=None,
-    )
+    @seed(part)
+    @settings(max_examples=graphs, deadline=None, suppress_health_check=list(HealthCheck), database=None)
     @given(st.data())
     def every_graph(data):
         sites = check(*draw_case(data.draw), path)
@@ -201,15 +196,17 @@ def report(tally, capsys):
 
 
 def test_random_graphs(tmp_path, capsys):
-    tally = run(40, tmp_path / "m.keras")
+    tally = run(40, tmp_path / "m.keras", 0)
     report(tally, capsys)
     assert tally["graphs"] >= 36
     assert tally["attended"] >= 0.8 * tally["graphs"]
 
 
 @pytest.mark.exhaustive
-def test_a_thousand_random_graphs(tmp_path, capsys):
-    tally = run(1000, tmp_path / "m.keras")
+@pytest.mark.parametrize("part", range(1, 11))
+def test_a_thousand_random_graphs(part, tmp_path, capsys):
+    tally = run(100, tmp_path / "m.keras", part)
+    keras.utils.clear_session()
     report(tally, capsys)
-    assert tally["graphs"] >= 900
-    assert tally["attended"] >= 0.8 * tally["graphs"]
+    assert tally["graphs"] >= 90
+    assert tally["attended"] >= 0.75 * tally["graphs"]
