@@ -9,8 +9,9 @@ from typing import Any
 import keras
 
 from attnzoo.errors import PlanError, did_you_mean, listing
-from attnzoo.graph import Graph, is_container, read_graph
+from attnzoo.graph import Graph, read_graph
 from attnzoo.layers import Attention
+from attnzoo.nodes import is_container
 from attnzoo.tables import table
 
 PARTS = {

@@ -14,7 +14,7 @@ from typing import Any
 import keras
 
 from attnzoo.errors import RewriteError
-from attnzoo.graph import functional_of, is_container, is_inserted, node_of, places_of, source_of
+from attnzoo.nodes import functional_of, is_container, is_inserted, node_of, places_of, source_of
 
 Place = tuple[Any, tuple[Any, Any, int] | None, tuple[tuple[Any, Any, int], ...]]
 """What an `Insertion` says: the layer, (container, place, output) or None, and edges."""
@@ -28,7 +28,7 @@ def operations(container: Any) -> list[Any]:
 def _places(container: Any) -> list[Any]:
     """Returns what addresses count: the same, but for operations without weights that are called more than once."""
     places = places_of(functional_of(container))
-    return list(dict.fromkeys(places[id(n)] for n in _nodes(container) if not is_inserted(n.operation)))
+    return list(dict.fromkeys(places[n] for n in _nodes(container) if not is_inserted(n.operation)))
 
 
 def containers(model: Any) -> list[Any]:
@@ -131,7 +131,7 @@ def _readers(
     found: dict[tuple[int, int], list[tuple[list[int] | None, set[int]]]] = {}
     places = places_of(functional_of(container))
     edges = [
-        ([numbers[id(places[id(node)])], position], tensor)
+        ([numbers[id(places[node])], position], tensor)
         for node in _nodes(container)
         if not is_inserted(node.operation)
         for position, tensor in enumerate(node.input_tensors)
@@ -142,5 +142,5 @@ def _readers(
             way.add(id(node_of(tensor).operation))
             tensor = node_of(tensor).input_tensors[0]
         source, index = source_of(tensor)
-        found.setdefault((id(places.get(id(source), source)), index), []).append((edge, way))
+        found.setdefault((id(places.get(source, source)), index), []).append((edge, way))
     return found

@@ -119,7 +119,7 @@ def is_made_from_tensors(cls: type[Any]) -> bool:
 
 def _plain(model: Any) -> Any:
     """Returns a model without attention whose config is that of the base class."""
-    from attnzoo.graph import is_container, is_inserted, layers_inside
+    from attnzoo.nodes import is_container, is_inserted, layers_inside
     from attnzoo.rewrite import strip
 
     inside = [part for part in layers_inside(model) if is_container(part)]
@@ -150,7 +150,7 @@ def _check_describes(model: Any, base: type[Any], config: dict[str, Any]) -> Non
 def _made(config: dict[str, Any]) -> Any:
     """Makes the model without attention that a config describes."""
     from attnzoo.addresses import containers, operations
-    from attnzoo.graph import is_container, is_inserted
+    from attnzoo.nodes import is_container, is_inserted
 
     base, name = config["base"], config["name"]
     what = f"'{name}', a {base['class_name']} with attention,"

@@ -33,7 +33,7 @@ from keras import tree
 
 from attnzoo.attended import is_made_from_tensors, plain_class
 from attnzoo.errors import RewriteError, first_line
-from attnzoo.graph import Functional, is_container, node_of
+from attnzoo.nodes import Functional, is_container, node_of
 from attnzoo.twins import is_plain, weights_like
 
 _KEPT = (

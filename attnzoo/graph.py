@@ -13,10 +13,9 @@ from typing import Any
 
 import keras
 from keras import tree
-from keras.src.models.functional import Functional  # it has no public name
 
-from attnzoo.errors import RewriteError
 from attnzoo.layers import Attention
+from attnzoo.nodes import functional_of, is_container, is_inserted, places_of
 from attnzoo.strides import folded_map, output_stride
 
 
@@ -113,116 +112,6 @@ class Graph:
         return (c, a, b) if self.data_format == "channels_last" else (a, b, c)
 
 
-def is_inserted(op: Any) -> bool:
-    """True for a layer that `augment` inserted, as opposed to one its user built the model with."""
-    return isinstance(op, Attention) and op.site is not None
-
-
-def is_container(op: Any) -> bool:
-    """True for a model whose graph can be opened."""
-    return isinstance(op, Functional | keras.Sequential)
-
-
-def node_of(tensor: Any) -> Any:
-    """Returns the call that a symbolic tensor comes from."""
-    operation, node_index, _ = tensor._keras_history
-    return operation._inbound_nodes[node_index]
-
-
-def source_of(tensor: Any) -> tuple[Any, int]:
-    """Returns the call a symbolic tensor comes from, inserted attention left out, and which of its outputs it is."""
-    while is_inserted(node_of(tensor).operation):
-        tensor = node_of(tensor).input_tensors[0]
-    return node_of(tensor), tensor._keras_history[2]
-
-
-def layers_inside(op: Any) -> list[Any]:
-    """Returns all layers inside a layer."""
-    return list(op._flatten_layers(include_self=False)) if isinstance(op, keras.layers.Layer) else []
-
-
-def functional_of(model: Any) -> Any:
-    """Returns the graph model behind a Functional or Sequential model.
-
-    Raises:
-        RewriteError: for models that have no graph.
-    """
-    if isinstance(model, Functional):
-        if type(model).call is not Functional.call:
-            raise RewriteError(
-                f"model '{model.name}' ({type(model).__name__}) overrides call(), so its graph is not what it computes;"
-                " expected a Functional or Sequential model. Put what call() adds into layers of the graph."
-            )
-        return model
-    if isinstance(model, keras.Sequential):
-        if model._functional is None:
-            raise RewriteError(
-                f"Sequential model '{model.name}' has no input shape yet;"
-                " start it with keras.Input(shape) or call it on data."
-            )
-        return model._functional
-    if isinstance(model, keras.Model):
-        raise RewriteError(
-            f"model '{model.name}' ({type(model).__name__}) is a subclassed model without a graph;"
-            " expected a Functional or Sequential model."
-            " Rebuild it with the functional API, or augment the Functional backbone inside it."
-        )
-    raise RewriteError(
-        f"expected a keras.Model, got {type(model).__name__}; make or load it first, such as"
-        " keras.applications.ResNet50() or attnzoo.load_model(path)."
-    )
-
-
-def ordered_nodes(functional: Any) -> list[Any]:
-    """Returns the call nodes of one graph, each after those it reads from; input nodes are left out.
-
-    Calls of one layer keep their order: files refer to a tensor by its layer and the number of the call.
-    """
-    depths = sorted(functional._nodes_by_depth, reverse=True)
-    waiting = [n for d in depths for n in functional._nodes_by_depth[d] if not n.is_input]
-    inside = {id(n) for n in waiting}
-    needs: dict[int, set[int]] = {}
-    for node in waiting:
-        calls = [n for n in node.operation._inbound_nodes if id(n) in inside]
-        earlier = calls[: calls.index(node)]
-        needs[id(node)] = {id(n) for n in [*node.parent_nodes, *earlier] if id(n) in inside}
-    ordered: list[Any] = []
-    done: set[int] = set()
-    while waiting:
-        ready_before = len(ordered)
-        later = []
-        for node in waiting:
-            if needs[id(node)] <= done:
-                done.add(id(node))
-                ordered.append(node)
-            else:
-                later.append(node)
-        if len(ordered) == ready_before:
-            return [*ordered, *later]
-        waiting = later
-    return ordered
-
-
-def places_of(functional: Any) -> dict[int, Any]:
-    """Returns by the `id` of each call in one graph what attention there is told its place by.
-
-    A layer with weights, or a nested model, is one place, however often it is called: a siamese network gets one
-    module, called as often. What has no weights is a place for each thing that it is called on: one `ReLU` or `Add`
-    that serves a whole network says nothing about where. Attention that was inserted is looked through.
-    """
-    places: dict[int, Any] = {}
-    known: dict[tuple[Any, ...], Any] = {}
-    for node in ordered_nodes(functional):
-        op = node.operation
-        if is_container(op) or (isinstance(op, keras.layers.Layer) and op.weights):
-            places[id(node)] = op
-            continue
-        read = [source_of(t) for t in node.input_tensors]
-        key = (id(op), *((id(places.get(id(source), source)), index) for source, index in read))
-        places[id(node)] = known.setdefault(key, node)
-    return places
-
-
 def read_graph(model: Any) -> Graph:
     """Reads a model into a flat graph with strides and dominators.
 
@@ -251,12 +140,11 @@ class _Reader:
 
     def open(self, container: Any, functional: Any, inputs: list[Value], path: tuple[str, ...]) -> list[Value]:
         known = {id(t): v for t, v in zip(functional.inputs, inputs, strict=True)}
-        places = places_of(functional)
-        for node in ordered_nodes(functional):
+        for node, place in places_of(functional).items():
             if any(id(t) not in known for t in node.input_tensors):
                 continue
             read = [known[id(t)] for t in node.input_tensors]
-            call = Call(node.operation, places[id(node)], container, path, read, [])
+            call = Call(node.operation, place, container, path, read, [])
             if is_container(node.operation):
                 call.opened = True
                 inner = functional_of(node.operation)

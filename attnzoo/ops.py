@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Literal
 
 import keras
 
-from attnzoo.graph import layers_inside
 from attnzoo.layers import Attention
+from attnzoo.nodes import layers_inside
 
 if TYPE_CHECKING:
     from attnzoo.graph import Call, Graph

@@ -20,16 +20,7 @@ from attnzoo.addresses import containers, operations
 from attnzoo.attended import Attended, attended_class, is_made_from_tensors, plain_class
 from attnzoo.classes import Finder, instance_like
 from attnzoo.errors import RewriteError, listing
-from attnzoo.graph import (
-    Functional,
-    functional_of,
-    is_container,
-    is_inserted,
-    layers_inside,
-    node_of,
-    ordered_nodes,
-    places_of,
-)
+from attnzoo.nodes import Functional, functional_of, is_container, is_inserted, layers_inside, places_of, source_of
 from attnzoo.twins import copy_trainable, copy_variables, twin
 
 
@@ -151,22 +142,20 @@ class _Rebuilder:
         for old in model.inputs:
             tensors[id(old)] = self._input(old)
         attended: dict[tuple[str, int], Any] = {}
-        places = places_of(model)
-        for node in ordered_nodes(model):
+        for node, place in places_of(model).items():
             if self.drop and is_inserted(node.operation):
                 tensors[id(node.outputs[0])] = tensors[id(node.input_tensors[0])]
                 continue
             if any(id(t) not in tensors for t in node.input_tensors):
                 continue
-            place = id(places[id(node)])
             read = [
-                self._attend(self.before.get((id(model), place, i), ()), tensors[id(t)], attended)
+                self._attend(self.before.get((id(model), id(place), i), ()), tensors[id(t)], attended)
                 for i, t in enumerate(node.input_tensors)
             ]
             outputs = _call_like(node, self._op(node.operation), read)
             for index, (old, new) in enumerate(zip(node.outputs, outputs, strict=True)):
                 _check_same_kind(node.operation, old, new)
-                there = self.behind.get((id(model), place, index), ())
+                there = self.behind.get((id(model), id(place), index), ())
                 tensors[id(old)] = self._attend(there, new, attended)
         return self._like(model, tensors)
 
@@ -211,8 +200,7 @@ class _Rebuilder:
     def _sequential(self, model: Any) -> Any:
         functional = functional_of(model)
         layers = [self._input(functional.inputs[0])]
-        at = places_of(functional)
-        places = {id(n.operation): id(at[id(n)]) for n in ordered_nodes(functional)}
+        places = {id(node.operation): id(place) for node, place in places_of(functional).items()}
         for old in model.layers:
             if self.drop and is_inserted(old):
                 continue
@@ -289,8 +277,9 @@ def _check_sharing(model: Any, new: Any) -> None:
         for weight in getattr(op, "weights", ()):
             owners.setdefault(id(weight), []).append(f"'{op.name}'")
     shared = next((names for names in owners.values() if len(names) > 1), [])
+    which = f"layers {listing(shared)}" if shared else "some layers"
     raise RewriteError(
-        f"layers {listing(shared)} of '{model.name}' have the same weights, one of them by way of a layer around it;"
+        f"{which} of '{model.name}' have the same weights, one of them by way of a layer around it;"
         " copies of them would train apart. Pass share_weights=True to attnzoo.augment."
     )
 
@@ -304,9 +293,4 @@ def _weights(model: Any) -> set[int]:
 def name_outputs_by_host(model: Any) -> None:
     """After loading a model: names outputs after the layers that attention was inserted behind, as `augment` did."""
     if isinstance(model, Functional):
-        names = []
-        for tensor in model.outputs:
-            while is_inserted(tensor._keras_history.operation):
-                tensor = node_of(tensor).input_tensors[0]
-            names.append(tensor._keras_history.operation.name)
-        model.output_names = names
+        model.output_names = [source_of(tensor)[0].operation.name for tensor in model.outputs]

@@ -94,7 +94,7 @@ def _mean_factor(strides: Any) -> float:
 
 def _keeps_size(op: Any) -> bool:
     """True for layers that are known not to resample, so that nothing need be tried out on a size of None."""
-    resampling = (keras.layers.Resizing, keras.layers.Permute, keras.layers.RandomCrop)
+    resampling = (keras.layers.Resizing, keras.layers.RandomCrop)
     return isinstance(op, Attention) or (
         type(op).__module__.startswith("keras.src.layers.") and not isinstance(op, resampling)
     )

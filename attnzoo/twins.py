@@ -19,8 +19,8 @@ from keras import tree
 from keras.src.saving.serialization_lib import SafeModeScope  # it has no public name
 
 from attnzoo.errors import RewriteError, first_line
-from attnzoo.graph import is_container
 from attnzoo.layers._backend import value_for_another
+from attnzoo.nodes import is_container
 
 PLAIN = (
     types.NoneType,

@@ -27,7 +27,7 @@ import h5py
 from keras.src.utils.naming import to_snake_case
 
 from attnzoo.errors import AttnzooError, first_line
-from attnzoo.graph import is_container
+from attnzoo.nodes import is_container
 from attnzoo.saving import check_weights
 
 Names = tuple[str, ...]

@@ -23,7 +23,8 @@ from keras.src.utils.naming import to_snake_case
 
 from attnzoo.adapters import parts_of
 from attnzoo.errors import AttnzooError, did_you_mean, listing
-from attnzoo.graph import is_container, is_inserted, read_graph
+from attnzoo.graph import read_graph
+from attnzoo.nodes import is_container, is_inserted
 from attnzoo.rewrite import strip
 from attnzoo.tables import table
 from attnzoo.weight_files import Names, WeightFile, one_line_errors, open_weights

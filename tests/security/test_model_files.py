@@ -119,17 +119,24 @@ def test_a_layer_called_on_constants_would_compute_while_it_is_loaded(with_confi
     )
 
 
-def test_nothing_hides_in_what_looks_like_an_array(with_config: Save) -> None:
+@pytest.mark.parametrize("name", ["__numpy__", "__tensor__"])
+@pytest.mark.parametrize(
+    ("hidden", "message"),
+    [
+        (
+            {"class_name": "Lambda", "config": {"name": "f", "function": {}}},
+            "holds a Lambda 'f', code that would run on loading.",
+        ),
+        (
+            {"class_name": "StringLookup", "module": "keras.layers", "config": {"vocabulary": "/etc/hostname"}},
+            "its config points at '/etc/hostname', outside the file.",
+        ),
+    ],
+)
+def test_nothing_hides_in_what_looks_like_an_array(name: str, hidden: Any, message: str, with_config: Save) -> None:
     """Keras makes objects of all that stands in a dict without `config`, whatever class it names."""
-    code = {"class_name": "Lambda", "config": {"name": "f", "function": {}}}
-    words = {"class_name": "StringLookup", "module": "keras.layers", "config": {"vocabulary": "/etc/hostname"}}
-    for hidden, message in (
-        (code, "holds a Lambda 'f', code that would run on loading."),
-        (words, "its config points at '/etc/hostname', outside the file."),
-    ):
-        for name in ("__numpy__", "__tensor__"):
-            path = with_config(lambda c: dense(c)["config"].update(extra={"class_name": name, "x": hidden}))  # noqa: B023
-            assert refusal(path) == risk(message)
+    path = with_config(lambda config: dense(config)["config"].update(extra={"class_name": name, "x": hidden}))
+    assert refusal(path) == risk(message)
 
 
 def test_a_function_of_keras_is_no_layer_of_a_legacy_file(good: dict[str, bytes], tmp_path: Path) -> None:

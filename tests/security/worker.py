@@ -83,16 +83,21 @@ def _families(box: Path) -> dict[str, tuple[Callable[[random.Random], bytes], st
 TOUCHED: list[str] = []
 """What was written, renamed or removed outside of the box."""
 CHANGES = ("os.rename", "os.remove", "os.mkdir", "os.rmdir", "os.symlink", "os.link", "os.truncate", "os.chmod")
+TWO_PATHS = ("os.rename", "os.symlink", "os.link")
 
 
 def _watch(box: str, event: str, given: tuple[Any, ...]) -> None:
     writes = event == "open" and isinstance(given[2], int) and given[2] & (os.O_WRONLY | os.O_RDWR | os.O_CREAT)
-    if writes or event in CHANGES:
-        path = os.fsdecode(given[0]) if isinstance(given[0], str | bytes) else ""
-        if path and event in ("os.remove", "os.rmdir") and given[-1] >= 0:  # relative to an open folder
-            path = os.path.join(os.readlink(f"/proc/self/fd/{given[-1]}"), path)
-        path = path and os.path.abspath(path)
-        if path and path != os.devnull and "__pycache__" not in path and not path.startswith(box):
+    if not writes and event not in CHANGES:
+        return
+    for path in given[: 2 if event in TWO_PATHS else 1]:
+        if not isinstance(path, str | bytes):
+            continue  # an open file
+        path, folder = os.fsdecode(path), ""
+        if event in ("os.remove", "os.rmdir") and given[-1] >= 0:  # relative to an open folder
+            folder = os.readlink(f"/proc/self/fd/{given[-1]}") if sys.platform == "linux" else box
+        path = os.path.abspath(os.path.join(folder, path))
+        if path != os.devnull and "__pycache__" not in path and not path.startswith(box + os.sep):
             TOUCHED.append(f"{event} {path}")
 
 
