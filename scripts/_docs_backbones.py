@@ -144,9 +144,8 @@ KerasCV 0.9.0, its last release (its maintainers point to KerasHub), imports wit
 handled in the same way, and the layer names in `pyramid_level_inputs` follow the attention: ResNet, DenseNet, VGG16,
 YOLOV8, EfficientNetV2 and MobileNetV3 backbones give equal outputs, keep their class, reload and `strip`.
 `CSPDarkNetBackbone` holds a `Lambda` layer, which is refused by name unless `trust=True`; `ResNetV2Backbone` cannot be
-made by KerasCV itself there, because it gives two layers one name. `tests/core/test_keras_cv.py` shows this where
-KerasCV is installed (`pip install --no-deps keras-cv` is enough); elsewhere, as in continuous integration, it is
-skipped.
+made by KerasCV itself there, because it gives two layers one name. `tests/core/test_keras_cv.py` shows this.
+`pip install --no-deps keras-cv` is enough for backbones; its dependencies are tensorflow-datasets and what that needs.
 """
 
 

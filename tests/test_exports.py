@@ -16,7 +16,7 @@ import pytest
 import attnzoo
 from tests.core.helpers import small_resnet
 
-FORMATS = ["keras", "tf_saved_model", "litert", "onnx", "openvino"]
+FORMATS = ["keras", "weights", "tf_saved_model", "litert", "onnx", "openvino"]
 SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"
 pytestmark = pytest.mark.skipif(
     keras.backend.backend() != "tensorflow", reason="exported from TensorFlow, as most users do"
@@ -43,7 +43,7 @@ def too_far(found):
 @pytest.mark.parametrize(
     "format_",
     [
-        pytest.param(f, marks=() if f in ("keras", "tf_saved_model", "openvino") else pytest.mark.exhaustive)
+        pytest.param(f, marks=() if f in ("keras", "weights", "tf_saved_model", "openvino") else pytest.mark.exhaustive)
         for f in FORMATS
     ],
 )
@@ -115,3 +115,15 @@ def test_a_deviation_is_seen(grid, tmp_path, monkeypatch):
 def test_a_process_that_fails_says_why(grid, tmp_path):
     with pytest.raises(RuntimeError, match="No such file"):
         grid.run("onnx", [(tmp_path / "none.onnx", tmp_path / "none.npy", tmp_path / "y.npy")], tmp_path)
+
+
+def test_the_limits_that_the_page_tells_of(tmp_path):
+    model = attnzoo.augment(small_resnet(), "se", stages=[3])
+    with pytest.raises(ValueError, match="never called"):
+        model.export(str(tmp_path / "x.onnx"), format="onnx", verbose=False)
+    (tmp_path / "of another").mkdir()
+    for name in ("saved_model.pb", "letter.txt"):
+        (tmp_path / "of another" / name).write_text("kept?")
+    model.export(str(tmp_path / "of another"), verbose=False)
+    assert (tmp_path / "of another" / "letter.txt").read_text() == "kept?"
+    assert (tmp_path / "of another" / "saved_model.pb").read_bytes() != b"kept?"

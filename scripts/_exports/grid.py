@@ -27,7 +27,14 @@ NETWORKS: dict[str, dict[str, Any]] = {
     "DenseNet121": {},
     "ResNet50": {},
 }
-FORMATS = {"keras": ".keras", "tf_saved_model": "", "litert": ".tflite", "onnx": ".onnx", "openvino": ".xml"}
+FORMATS = {
+    "keras": ".keras",
+    "weights": ".weights.h5",
+    "tf_saved_model": "",
+    "litert": ".tflite",
+    "onnx": ".onnx",
+    "openvino": ".xml",
+}
 NEEDS = {"litert": ("ai_edge_litert",), "onnx": ("tf2onnx", "onnxruntime"), "openvino": ("openvino",)}
 SIZE = 96
 STAGE = 4
@@ -122,6 +129,10 @@ def export(model: keras.Model, format_: str, path: Path) -> None:
     model(images(model))  # ONNX of a model that was never called fails
     if format_ == "keras":
         model.save(path)
+        return
+    if format_ == "weights":
+        model.save_weights(path)
+        Path(f"{path}.json").write_text(model.to_json())
         return
     normalised = any(isinstance(x, keras.layers.Normalization) for x in model._flatten_layers())
     with warnings.catch_warnings():

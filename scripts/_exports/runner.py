@@ -1,7 +1,7 @@
 """Runs exported files in a process of its own: `python runner.py FORMAT JOBS.json`.
 
-A job is [model, input.npy, output.npy]. But for `.keras` files attnzoo must not be needed to run what it made, which is
-checked at the end, nor Keras.
+A job is [model, input.npy, output.npy]. But for the files that Keras itself reads, attnzoo must not be needed to run
+what it made, which is checked at the end, nor Keras.
 """
 
 from __future__ import annotations
@@ -19,6 +19,17 @@ def keras_file(path: str, x: np.ndarray) -> Any:
     import attnzoo
 
     return keras.ops.convert_to_numpy(attnzoo.load_model(path)(x, training=False))
+
+
+def weights(path: str, x: np.ndarray) -> Any:
+    import keras
+
+    import attnzoo
+
+    with open(f"{path}.json") as file:
+        model = keras.models.model_from_json(file.read())  # with other random weights
+    attnzoo.load_backbone_weights(model, path)
+    return keras.ops.convert_to_numpy(model(x, training=False))
 
 
 def saved_model(path: str, x: np.ndarray) -> Any:
@@ -54,7 +65,8 @@ def openvino(path: str, x: np.ndarray) -> Any:
     return ov.compile_model(path, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})(x)[0]
 
 
-RUNNERS = {"keras": keras_file, "tf_saved_model": saved_model, "litert": litert, "onnx": onnx, "openvino": openvino}
+KERAS = {"keras": keras_file, "weights": weights}
+RUNNERS = {**KERAS, "tf_saved_model": saved_model, "litert": litert, "onnx": onnx, "openvino": openvino}
 
 
 def main() -> None:
@@ -65,7 +77,7 @@ def main() -> None:
         np.save(result, run(model, np.load(given)))
     # TensorFlow imports Keras, so that it is no sign of anything with SavedModel.
     needed = {"attnzoo", "keras"} if "tensorflow" not in sys.modules else {"attnzoo"}
-    if sys.argv[1] != "keras" and needed & {*sys.modules}:
+    if sys.argv[1] not in KERAS and needed & {*sys.modules}:
         raise SystemExit(f"the process imported {needed & {*sys.modules}}")
 
 

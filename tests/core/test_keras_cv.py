@@ -1,16 +1,13 @@
-"""KerasCV: its backbones name the layers of their pyramids, and the names follow the attention.
-
-Run where KerasCV is installed: `pip install --no-deps keras-cv` is enough for its backbones.
-"""
+"""KerasCV: its backbones name the layers of their pyramids, and the names follow the attention."""
 
 import keras
+import keras_cv
 import pytest
 
 import attnzoo
 
 from .helpers import array, assert_same_outputs, images, moved, randomize, reloaded
 
-keras_cv = pytest.importorskip("keras_cv")
 SMALL = {"include_rescaling": False, "input_shape": (64, 64, 3)}
 
 

@@ -1,11 +1,13 @@
 """KerasHub: backbones stay backbones, with their pyramids, tasks and files."""
 
 import importlib
+import re
 import subprocess
 import sys
 from pathlib import Path
 
 import keras
+import keras_hub
 import numpy as np
 import pytest
 
@@ -15,8 +17,6 @@ from attnzoo.placement import PLACEMENTS
 
 from .helpers import array, assert_same_outputs, images, moved, outputs, randomize, reloaded
 from .hub_models import FAMILIES, SHAPE, resnet
-
-keras_hub = pytest.importorskip("keras_hub")
 
 
 def pyramid(backbone):
@@ -217,4 +217,5 @@ def test_half_precision_backbones_keep_their_policy(tmp_path):
 def test_the_page_is_what_the_script_writes(monkeypatch):
     monkeypatch.syspath_prepend(str(Path(__file__).parents[2] / "scripts"))
     script = importlib.import_module("_docs_backbones")
-    assert script.PAGE.read_text("utf-8") == script.page(), "docs/backbones.md is stale; run scripts/docs-backbones."
+    kept, made = (re.sub(r"keras-hub [\d.]+", "keras-hub", t) for t in (script.PAGE.read_text("utf-8"), script.page()))
+    assert kept == made, "docs/backbones.md is stale; run scripts/docs-backbones."

@@ -18,7 +18,7 @@ from typing import Any
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-FAMILIES = ("keras", "h5", "weights", "yaml")
+FAMILIES = ("keras", "h5", "weights", "yaml", "plan")
 SECONDS = 20
 """No file takes longer; most take a tenth of a second."""
 GROWTH = 1 << 30
@@ -96,12 +96,14 @@ def check(folder: Path, cases: dict[str, range]) -> list[dict[str, Any]]:
         assert result["grown"] < GROWTH, case
         assert result["untouched"], case
         assert result["printable"], case
-        assert result["family"] == "yaml" or "\n" not in result["text"], case
+        assert result["family"] in ("yaml", "plan") or "\n" not in result["text"], case
     return results
 
 
 def test_no_damaged_file_does_anything_but_open_or_be_refused(tmp_path: Path) -> None:
-    results = check(tmp_path, {"keras": range(90), "h5": range(60), "weights": range(50), "yaml": range(150)})
+    results = check(
+        tmp_path, {"keras": range(90), "h5": range(60), "weights": range(50), "yaml": range(150), "plan": range(40)}
+    )
     kinds = collections.Counter((r["family"], r["outcome"]) for r in results)
     # Damage that is refused too early, or never, would test nothing.
     assert all(kinds[family, outcome] for family in FAMILIES for outcome in ("opened", "refused"))
@@ -109,7 +111,7 @@ def test_no_damaged_file_does_anything_but_open_or_be_refused(tmp_path: Path) ->
 
 @pytest.mark.exhaustive
 def test_thousands_of_damaged_files(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    numbers = {"keras": 2000, "h5": 1200, "weights": 800, "yaml": 3000}
+    numbers = {"keras": 2000, "h5": 1200, "weights": 800, "yaml": 3000, "plan": 1000}
     results = check(tmp_path, {family: range(1000, 1000 + count) for family, count in numbers.items()})
     kinds = collections.Counter(f"{r['family']} {r['outcome']}" for r in results)
     slowest = max(results, key=lambda r: r["seconds"])

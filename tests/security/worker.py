@@ -48,6 +48,7 @@ def _families(box: Path) -> dict[str, tuple[Callable[[random.Random], bytes], st
     import keras
 
     import attnzoo
+    from attnzoo.building import plan_config
     from tests.core.helpers import conv_bn_relu, inverted_bottleneck
 
     keras.utils.set_random_seed(0)
@@ -77,6 +78,7 @@ def _families(box: Path) -> dict[str, tuple[Callable[[random.Random], bytes], st
         "h5": (lambda rng: mutations.h5_of(good[".h5"], rng), ".h5", load),
         "weights": (lambda rng: mutations.h5_of(good[".weights.h5"], rng), ".weights.h5", use_weights),
         "yaml": (yaml, ".yaml", attnzoo.load_config),
+        "plan": (yaml_mutations.values_of, ".yaml", plan_config),
     }
 
 

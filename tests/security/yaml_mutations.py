@@ -1,9 +1,12 @@
-"""Seeded damage of configurations."""
+"""Seeded damage of configurations: of their text, and of the values that a well-formed one holds."""
 
 from __future__ import annotations
 
 import random
 import re
+from typing import Any
+
+import yaml
 
 from tests.security.mutations import bytes_of
 
@@ -37,3 +40,31 @@ def yaml_of(data: bytes, rng: random.Random) -> bytes:
         else:
             tokens.insert(at, rng.choice(tokens))
     return b"".join(tokens)
+
+
+NETWORK = {"name": "MobileNetV2", "alpha": 0.35, "weights": None, "input_shape": [32, 32, 3], "include_top": False}
+GLOBS = (
+    "*", "?" * 300, "*a" * 150, "[" * 90, "[!a-z]*", "[]", "[!]", "block_[", "block_[0-", "\\", "..", "/dev/zero", "",
+    "block_?_add", "block_1*_project_BN", "*_expand*", "input*", "Conv1", "block_15_add", "*[z-a]*",
+)  # fmt: skip
+VALUES: dict[str, tuple[Any, ...]] = {
+    "attention": ("se", "eca", "cbam", "bam", "nl", "gc", "gct", "coord", "fca", "ge", "sge", "strip", "no_such"),
+    "stages": ([1], [4], [2, 3], [3, 3], [], [0], [-1], [9], [99999999999], None, 3, "all"),
+    "blocks": ("first", "last", [0], [-1], [0, 9], [-9], [], 0, -1, 10**9, None, "every"),
+    "placement": ("stage", "post", "residual", "pre", "shortcut", "inner", "parallel", "nowhere"),
+    "after": (*([glob] for glob in GLOBS), list(GLOBS), [], "*_add", None),
+    "ratio": (1, 2, 7, 0, -1, 10**9, 10**17, 0.5, None),
+    "kernel_size": (1, 3, 7, 99, 10**9 + 1, 4, 0, -3, None),
+    "groups": (1, 2, 7, 64, 10**9, 0, None),
+    "init": ("paper", "identity", "", None),
+}
+ANY = (None, True, -1, 10**17, 1e300, "*", "\x1b[2J", [], [[3]], {}, {"a": 1})
+
+
+def values_of(rng: random.Random) -> bytes:
+    """Returns a well-formed configuration of a small network with entries that may fit it or not."""
+    entries = []
+    for _ in range(rng.choice((1, 1, 1, 2))):
+        keys = {"attention", *rng.sample(sorted(VALUES), rng.choice((1, 1, 2, 3)))}
+        entries.append({key: rng.choice(ANY if rng.random() < 0.05 else VALUES[key]) for key in sorted(keys)})
+    return yaml.safe_dump({"backbone": NETWORK, "insert": entries}).encode()
