@@ -1,5 +1,7 @@
 """What the tests of the core share: small models, and how two models are compared."""
 
+import math
+
 import keras
 import numpy as np
 from keras import layers
@@ -115,12 +117,14 @@ def assert_rules(model, plan, new, x, expected=None):
 
 
 def moved(model):
-    """Attention that has left its identity, as by training: each weight has a value of its own."""
+    """Attention that has left its identity, as by training: each weight has a value of its own, no gate is full."""
     rng = np.random.default_rng(7)
     for layer in model._flatten_layers():
         if isinstance(layer, attnzoo.layers.Attention) and layer.site is not None:
             for w in layer.weights:
-                w.assign(0.5 if w is layer.alpha else array(w) + rng.uniform(0.1, 0.4, w.shape))
+                inputs = max(1, math.prod(w.shape[:-1]))  # large sums would saturate a gate at exactly one
+                value = rng.normal(0.0, min(0.4, inputs**-0.5), w.shape)
+                w.assign(0.5 if w is layer.alpha else np.abs(value) + 0.5 if w.name == "moving_variance" else value)
     return model
 
 
