@@ -55,9 +55,9 @@ VALUES: dict[str, tuple[Any, ...]] = {
     "after": (*([glob] for glob in GLOBS), list(GLOBS), [], "*_add", None),
     "ratio": (1, 2, 7, 0, -1, 10**9, 10**17, 0.5, None),
     "kernel_size": (1, 3, 7, 99, 10**9 + 1, 4, 0, -3, None),
-    "groups": (1, 2, 7, 64, 10**9, 0, None),
     "init": ("paper", "identity", "", None),
 }
+WHERE, OPTIONS = ("stages", "blocks", "placement", "after"), ("ratio", "kernel_size", "init")
 ANY = (None, True, -1, 10**17, 1e300, "*", "\x1b[2J", [], [[3]], {}, {"a": 1})
 
 
@@ -65,6 +65,7 @@ def values_of(rng: random.Random) -> bytes:
     """Returns a well-formed configuration of a small network with entries that may fit it or not."""
     entries = []
     for _ in range(rng.choice((1, 1, 1, 2))):
-        keys = {"attention", *rng.sample(sorted(VALUES), rng.choice((1, 1, 2, 3)))}
+        keys = {"attention", *rng.sample(WHERE, rng.choice((1, 1, 2)))}
+        keys |= {rng.choice(OPTIONS)} if rng.random() < 0.3 else set()
         entries.append({key: rng.choice(ANY if rng.random() < 0.05 else VALUES[key]) for key in sorted(keys)})
     return yaml.safe_dump({"backbone": NETWORK, "insert": entries}).encode()
