@@ -42,10 +42,7 @@ def too_far(found):
 
 @pytest.mark.parametrize(
     "format_",
-    [
-        pytest.param(f, marks=() if f in ("keras", "weights", "tf_saved_model", "openvino") else pytest.mark.exhaustive)
-        for f in FORMATS
-    ],
+    [pytest.param(f, marks=pytest.mark.exhaustive if f in ("litert", "onnx") else ()) for f in FORMATS],
 )
 def test_a_file_computes_the_same_in_a_process_without_attnzoo(grid, format_, tmp_path):
     if not grid.installed(format_):

@@ -1,4 +1,4 @@
-"""Seeded damage of configurations: of their text, and of the values that a well-formed one holds."""
+"""Seeded configurations: damaged text, and well-formed ones that may not fit their network."""
 
 from __future__ import annotations
 
