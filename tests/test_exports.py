@@ -31,12 +31,8 @@ def grid():
 
 
 def too_far(found):
-    """What is not within 1e-5 of Keras, or where a module was idle, so that nothing was shown.
-
-    Or within four times what the network is off without trained attention: ResNet50 in ONNX is off by 4e-5 by itself.
-    """
-    limit = max([1e-5, *(4 * x.deviation for x in found if x.module == "none")])
-    near = [x for x in found if x.deviation <= min(limit, 1e-4) and (x.effect >= 1e-3 or x.module == "none")]
+    """What is not within 1e-5 of Keras, or where a module was idle, so that nothing was shown."""
+    near = [x for x in found if x.deviation <= 1e-5 and (x.effect >= 1e-3 or x.module == "none")]
     return [x for x in found if x not in near]  # what is no number is not near
 
 

@@ -8,11 +8,6 @@ import keras
 from keras import ops
 
 
-def pools_fast(x: Any) -> bool:
-    """True where the maximum of a whole map is had twice as fast from a pooling window as from a reduction."""
-    return keras.backend.backend() == "tensorflow" and keras.backend.standardize_dtype(x.dtype) == "float32"
-
-
 def value_for_another(variable: Any) -> Any:
     """Returns the value of a variable for a second one to begin with."""
     # JAX donates buffers, so that two variables must not hold the same one; TensorFlow copies before it writes.

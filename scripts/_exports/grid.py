@@ -37,6 +37,8 @@ FORMATS = {
 }
 NEEDS = {"litert": ("ai_edge_litert",), "onnx": ("tf2onnx", "onnxruntime"), "openvino": ("openvino",)}
 SIZE = 96
+BRANCH = 0.2
+"""What the last normalisation of a branch of ResNet50 multiplies by."""
 STAGE = 4
 CLASSES = 10
 NONE = "none"
@@ -66,11 +68,20 @@ class Exported:
 
 
 def network(name: str) -> keras.Model:
-    """Returns a network with random weights whose activations are of order one."""
+    """Returns a network with random weights whose activations are of order one, as in a network that has been trained.
+
+    ResNet50 adds sixteen branches to one sum that nothing normalises. In a fresh one each adds as much as the first and
+    rounding grows with them; training may begin with branches that add nothing (Goyal et al. 2017, section 5.1) and
+    ends with ones that add a part.
+    """
     keras.utils.set_random_seed(0)
     shape = (SIZE, SIZE, 3)
     options = {"weights": None, "classes": CLASSES, "classifier_activation": None, **NETWORKS[name]}
-    return calibrated(getattr(keras.applications, name)(input_shape=shape, **options))
+    model = getattr(keras.applications, name)(input_shape=shape, **options)
+    for x in model.layers:
+        if x.name.endswith("_3_bn"):
+            x.gamma.assign(BRANCH * x.gamma)
+    return calibrated(model)
 
 
 def calibrated(model: keras.Model) -> keras.Model:
