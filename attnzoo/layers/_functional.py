@@ -10,8 +10,8 @@ import numpy as np
 from keras import ops
 
 # One axis after the other: as fast as a pooling window over the whole map where TensorFlow runs operation by operation
-# (a reduction over both axes takes up to twice as long). Compiled by XLA, as on a GPU, such a window takes 6 to 15 times
-# as long as this, and a matrix product with equal weights does where the number of images is not known.
+# (a reduction over both axes takes up to twice as long). Compiled by XLA for a processor, such a window takes 4 to 15
+# times as long as this, and so does a matrix product with equal weights where the number of images is not known.
 
 
 def global_mean(x: Any, axes: tuple[int, int], dtype: str) -> Any:
