@@ -147,6 +147,7 @@ def _add_head(config: Config, model: keras.Model, head: HeadConfig) -> keras.Mod
     import keras
 
     from attnzoo.graph import read_graph
+    from attnzoo.nodes import deep_graphs
 
     last = head.name or ("predictions" if head.activation else "head_logits")
     if len(model.outputs) != 1 or len(model.outputs[0].shape) != 4:
@@ -164,4 +165,5 @@ def _add_head(config: Config, model: keras.Model, head: HeadConfig) -> keras.Mod
     # float32 whatever the policy: a soft-max over half-precision logits loses classes.
     with _bounded(config, ("head",)):
         x = keras.layers.Dense(head.classes, activation=head.activation, dtype="float32", name=last)(x)
-    return keras.Model(model.input, x, name=model.name)
+    with deep_graphs():
+        return keras.Model(model.input, x, name=model.name)

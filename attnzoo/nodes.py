@@ -5,6 +5,10 @@ CONTRIBUTING.md lists the few files that touch private attributes of Keras; this
 
 from __future__ import annotations
 
+import contextlib
+import gc
+import sys
+from collections.abc import Iterator
 from typing import Any
 
 import keras
@@ -12,6 +16,42 @@ from keras.src.models.functional import Functional  # it has no public name
 
 from attnzoo.errors import RewriteError
 from attnzoo.layers import Attention
+
+DEEP = 10_000
+"""Calls in one another: Keras makes one for each operation on the longest way through a graph."""
+
+
+@contextlib.contextmanager
+def deep_graphs() -> Iterator[None]:
+    """Raises Python's limit, 1000 as a rule, while Keras follows a graph that attention has made deeper.
+
+    Raises:
+        RewriteError: if even that is not enough.
+    """
+    limit = sys.getrecursionlimit()
+    deep = max(limit, DEEP)
+    sys.setrecursionlimit(deep)
+    try:
+        yield
+    except RecursionError:
+        raise RewriteError(
+            f"the model is deeper than Python lets Keras follow, {deep:,} calls in one another;"
+            f" if none of its layers calls itself, try again after sys.setrecursionlimit({10 * deep})."
+        ) from None
+    finally:
+        sys.setrecursionlimit(limit)
+
+
+@contextlib.contextmanager
+def without_garbage_collection() -> Iterator[None]:
+    """Building makes many objects and drops few; looking for garbage among them costs a third of the time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 def is_inserted(op: Any) -> bool:

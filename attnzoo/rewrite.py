@@ -7,9 +7,7 @@ object at a time. Positions and names are never used to match weights: inserting
 
 from __future__ import annotations
 
-import contextlib
-import gc
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -20,7 +18,17 @@ from attnzoo.addresses import containers, operations
 from attnzoo.attended import Attended, attended_class, is_made_from_tensors, plain_class
 from attnzoo.classes import Finder, instance_like
 from attnzoo.errors import RewriteError, listing
-from attnzoo.nodes import Functional, functional_of, is_container, is_inserted, layers_inside, places_of, source_of
+from attnzoo.nodes import (
+    Functional,
+    deep_graphs,
+    functional_of,
+    is_container,
+    is_inserted,
+    layers_inside,
+    places_of,
+    source_of,
+    without_garbage_collection,
+)
 from attnzoo.twins import copy_trainable, copy_variables, twin
 
 
@@ -62,7 +70,7 @@ def rebuild(
     """
     functional_of(model)
     work = _Rebuilder(insertions, drop, share, trust)
-    with _without_garbage_collection():
+    with without_garbage_collection(), deep_graphs():
         new = work.container(model)
     missed = [i.layer.name for i in insertions if i.layer.name not in work.hits]
     if missed:
@@ -228,18 +236,6 @@ class _Rebuilder:
 
 
 # One layer -------------------------------------------------------------------------------------------------------
-
-
-@contextlib.contextmanager
-def _without_garbage_collection() -> Iterator[None]:
-    """Building makes many objects and drops few; looking for garbage among them costs a third of the time."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def _input_like(tensor: Any) -> Any:

@@ -49,6 +49,7 @@ def load_model(path: str | Path, *, trust: bool = False) -> keras.Model:
     import keras
 
     from attnzoo.guard import unknown_classes, weights_at_most
+    from attnzoo.nodes import deep_graphs
     from attnzoo.rewrite import name_outputs_by_host
 
     unknown = [] if trust else unknown_classes(report.references)
@@ -56,7 +57,7 @@ def load_model(path: str | Path, *, trust: bool = False) -> keras.Model:
         raise AttnzooError(f"{path}: {_unknown(unknown[0])}")
     # A model has as many weights as its file; LoRA and layers that keep values in their config add some.
     most = None if trust else 2 * report.numbers + (1 << 20)
-    with weights_at_most(most) as budget, warnings.catch_warnings():
+    with weights_at_most(most) as budget, deep_graphs(), warnings.catch_warnings():
         # Keras only warns when it leaves random weights where the file has none.
         warnings.filterwarnings("error", message="Skipping nested container")
         try:

@@ -1,5 +1,7 @@
 """What people's models hold besides convolutions: each comes out computing the same, saved and stripped too."""
 
+import sys
+
 import keras
 import numpy as np
 import pytest
@@ -335,3 +337,20 @@ def test_networks_with_channels_first(tmp_path):
     model = keras.Model(inputs, layers.GlobalAveragePooling2D(data_format="channels_first")(x))
     new = there_and_back(model, noise(2, 3, 16, 16), tmp_path)
     assert {v.data_format for v in new.layers if isinstance(v, attnzoo.layers.CBAM)} == {"channels_first"}
+
+
+def test_attention_may_make_a_graph_deeper_than_python_counts_calls(tmp_path):
+    inputs = keras.Input((2, 2, 2))
+    x = layers.Conv2D(2, 1)(inputs)
+    for i in range(700):
+        x = layers.ReLU(name=f"act_{i}")(x)
+    model, limit = keras.Model(inputs, x), sys.getrecursionlimit()
+    new = attnzoo.augment(model, "simam", after="act_*[0-4]")
+    assert len(new.layers) == len(model.layers) + 350
+    with pytest.raises(RecursionError):
+        keras.Model(new.inputs, new.outputs)
+    new.save(tmp_path / "deep.keras")
+    again = attnzoo.load_model(tmp_path / "deep.keras")
+    assert_same_outputs(model, again, noise(1, 2, 2, 2))
+    assert_same_outputs(model, attnzoo.strip(again), noise(1, 2, 2, 2))
+    assert sys.getrecursionlimit() == limit

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+from unittest import mock
+
 import keras
 from keras import layers
 
 import attnzoo
+import attnzoo.nodes
 from attnzoo.layers._registry import attention_class
 from attnzoo.testing import check_attention
 
@@ -42,6 +46,19 @@ def sequential():
     return keras.Sequential(
         [keras.Input((16, 16, 3)), layers.Conv2D(4, 3, name="a"), layers.Conv2D(4, 3, name="b")], name="seq"
     )
+
+
+def too_deep():
+    inputs = x = keras.Input((1, 1, 2))
+    for _ in range(700):
+        x = layers.ReLU()(x)
+    model, limit = keras.Model(inputs, x), sys.getrecursionlimit()
+    sys.setrecursionlimit(700)
+    try:
+        with mock.patch.object(attnzoo.nodes, "DEEP", 0):
+            return attnzoo.strip(model)
+    finally:
+        sys.setrecursionlimit(limit)
 
 
 # Layers that do not keep what they promise -----------------------------------------------------------------------
@@ -137,6 +154,11 @@ NO_CONFIG = (
     " share_weights=True to attnzoo.augment."
 )
 MODELS = [
+    (
+        too_deep,
+        "the model is deeper than Python lets Keras follow, 700 calls in one another;"
+        " if none of its layers calls itself, try again after sys.setrecursionlimit(7000).",
+    ),
     (
         lambda: attnzoo.describe(Subclassed(name="mine")),
         "model 'mine' (Subclassed) is a subclassed model without a graph; expected a Functional or Sequential model."
