@@ -78,9 +78,11 @@ def variants(x: np.ndarray) -> dict[str, Callable[[], Any]]:
 def _memory(size: int, channels: int) -> dict[str, float]:
     """Measures what calls need in a process of its own, whose C library maps and returns every large block.
 
-    It would otherwise keep what earlier calls have freed, and later ones would seem to need nothing.
+    It would otherwise keep what earlier calls have freed, and later ones would seem to need nothing; as does TensorFlow
+    with oneDNN, which it uses by itself on some processors.
     """
-    environment = {**os.environ, "MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_ARENA_MAX": "1"}
+    returning = {"MALLOC_MMAP_THRESHOLD_": "65536", "MALLOC_ARENA_MAX": "1", "TF_ENABLE_ONEDNN_OPTS": "0"}
+    environment = {**os.environ, **returning}
     command = [sys.executable, "-m", "_bench.zoo", str(size), str(channels)]
     done = subprocess.run(command, capture_output=True, text=True, check=True, env=environment)
     return dict(json.loads(done.stdout.splitlines()[-1]))
