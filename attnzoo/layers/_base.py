@@ -69,7 +69,7 @@ class Attention(keras.layers.Layer):
     identity_as_published: bool = False
     """True if the published initialisation already returns the input, so that no alpha is added."""
     cancelled: ClassVar[tuple[str, ...]] = ()
-    """Names of weights that a softmax or a normalisation behind them takes away again, so that they learn nothing."""
+    """Names (`*` for any part) of weights that a softmax or a norm behind them takes away again: they learn nothing."""
 
     def __init__(
         self,
