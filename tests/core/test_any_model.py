@@ -353,4 +353,6 @@ def test_attention_may_make_a_graph_deeper_than_python_counts_calls(tmp_path):
     again = attnzoo.load_model(tmp_path / "deep.keras")
     assert_same_outputs(model, again, noise(1, 2, 2, 2))
     assert_same_outputs(model, attnzoo.strip(again), noise(1, 2, 2, 2))
+    built = attnzoo.build({"backbone": {"name": f"file:{tmp_path / 'deep.keras'}"}, "head": {"classes": 2}})
+    assert built.output_shape == (None, 2)
     assert sys.getrecursionlimit() == limit
