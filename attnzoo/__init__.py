@@ -12,18 +12,23 @@ from typing import TYPE_CHECKING, Any
 import wrapt
 
 if TYPE_CHECKING:
-    from attnzoo import errors, layers
-    from attnzoo.adapters import freeze
-    from attnzoo.anatomy import describe
-    from attnzoo.backbones import list_backbones, register_backbone
-    from attnzoo.building import build
-    from attnzoo.config import list_configs, load_config
-    from attnzoo.inspection import inspect_file
-    from attnzoo.layers import list_attentions, register_attention
-    from attnzoo.planning import augment, plan
-    from attnzoo.rewrite import strip
-    from attnzoo.saving import load_model
-    from attnzoo.weights import load_backbone_weights
+    from attnzoo import errors as errors
+    from attnzoo import layers as layers
+    from attnzoo.anatomy import describe as describe
+    from attnzoo.backbones import list_backbones as list_backbones
+    from attnzoo.backbones import register_backbone as register_backbone
+    from attnzoo.building import build as build
+    from attnzoo.config import list_configs as list_configs
+    from attnzoo.config import load_config as load_config
+    from attnzoo.files import inspect_file as inspect_file
+    from attnzoo.files import load_model as load_model
+    from attnzoo.layers import list_attentions as list_attentions
+    from attnzoo.layers import register_attention as register_attention
+    from attnzoo.planning import augment as augment
+    from attnzoo.planning import plan as plan
+    from attnzoo.rewriting import strip as strip
+    from attnzoo.training import freeze as freeze
+    from attnzoo.weights import load_backbone_weights as load_backbone_weights
 
 __version__ = "0.1.0"
 
@@ -32,40 +37,22 @@ _HOME = {
     "build": "attnzoo.building",
     "describe": "attnzoo.anatomy",
     "errors": "attnzoo.errors",
-    "freeze": "attnzoo.adapters",
-    "inspect_file": "attnzoo.inspection",
+    "freeze": "attnzoo.training",
+    "inspect_file": "attnzoo.files",
     "layers": "attnzoo.layers",
     "list_attentions": "attnzoo.layers",
     "list_backbones": "attnzoo.backbones",
     "list_configs": "attnzoo.config",
     "load_backbone_weights": "attnzoo.weights",
     "load_config": "attnzoo.config",
-    "load_model": "attnzoo.saving",
+    "load_model": "attnzoo.files",
     "plan": "attnzoo.planning",
     "register_attention": "attnzoo.layers",
     "register_backbone": "attnzoo.backbones",
-    "strip": "attnzoo.rewrite",
+    "strip": "attnzoo.rewriting",
 }
 
-__all__ = [
-    "augment",
-    "build",
-    "describe",
-    "errors",
-    "freeze",
-    "inspect_file",
-    "layers",
-    "list_attentions",
-    "list_backbones",
-    "list_configs",
-    "load_backbone_weights",
-    "load_config",
-    "load_model",
-    "plan",
-    "register_attention",
-    "register_backbone",
-    "strip",
-]
+__all__ = sorted(_HOME)
 
 
 def __getattr__(name: str) -> Any:
@@ -84,4 +71,4 @@ def __dir__() -> list[str]:
 @wrapt.when_imported("keras")
 def _register_layers(_: Any) -> None:
     importlib.import_module("attnzoo.layers")
-    importlib.import_module("attnzoo.attended")
+    importlib.import_module("attnzoo.rewriting.model_class")

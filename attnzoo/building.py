@@ -121,7 +121,7 @@ def _apply(config: Config, index: int, plan: Plan) -> keras.Model:
 @contextlib.contextmanager
 def _bounded(config: Config, path: KeyPath) -> Iterator[None]:
     """Refuses what would fill the memory, whatever numbers it comes from, before it is allocated."""
-    from attnzoo.guard import weights_at_most
+    from attnzoo.files.known_classes import weights_at_most
 
     with weights_at_most(MOST_WEIGHTS) as budget:
         try:
@@ -146,8 +146,8 @@ def _located(config: Config, path: KeyPath, error: AttnzooError) -> AttnzooError
 def _add_head(config: Config, model: keras.Model, head: HeadConfig) -> keras.Model:
     import keras
 
-    from attnzoo.graph import read_graph
-    from attnzoo.nodes import deep_graphs
+    from attnzoo._keras import deep_graphs
+    from attnzoo.anatomy import read_graph
 
     last = head.name or ("predictions" if head.activation else "head_logits")
     if len(model.outputs) != 1 or len(model.outputs[0].shape) != 4:

@@ -19,12 +19,12 @@ import numpy as np  # noqa: E402
 
 import attnzoo  # noqa: E402
 from attnzoo.errors import PlanError  # noqa: E402
-from attnzoo.placement import PLACEMENTS  # noqa: E402
+from attnzoo.planning.placement import PLACEMENTS  # noqa: E402
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT))  # the models of the tests
 
-from tests.core.hub_models import FAMILIES, SIZE  # noqa: E402
+from tests.hub_models import FAMILIES, SIZE  # noqa: E402
 
 PAGE = ROOT / "docs" / "backbones.md"
 HEADER = "| family | class | stages | blocks | placements | outputs | pyramid | file |"
@@ -144,7 +144,7 @@ KerasCV 0.9.0, its last release (its maintainers point to KerasHub), imports wit
 handled in the same way, and the layer names in `pyramid_level_inputs` follow the attention: ResNet, DenseNet, VGG16,
 YOLOV8, EfficientNetV2 and MobileNetV3 backbones give equal outputs, keep their class, reload and `strip`.
 `CSPDarkNetBackbone` holds a `Lambda` layer, which is refused by name unless `trust=True`; `ResNetV2Backbone` cannot be
-made by KerasCV itself there, because it gives two layers one name. `tests/core/test_keras_cv.py` shows this.
+made by KerasCV itself there, because it gives two layers one name. `tests/networks/test_keras_cv.py` shows this.
 `pip install --no-deps keras-cv` is enough for backbones; its dependencies are tensorflow-datasets and what that needs.
 """
 

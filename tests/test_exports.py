@@ -14,7 +14,7 @@ import numpy as np
 import pytest
 
 import attnzoo
-from tests.core.helpers import small_resnet
+from tests.helpers import small_resnet
 
 FORMATS = ["keras", "weights", "tf_saved_model", "litert", "onnx", "openvino"]
 SCRIPTS = Path(__file__).resolve().parents[1] / "scripts"

@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> int:
     from attnzoo.building import build
-    from attnzoo.saving import check_output, save_model
+    from attnzoo.files import check_output, save_model
 
     output = check_output(args.output, overwrite=args.force)
     model = build(args.config, overrides=overrides_of(args.set))

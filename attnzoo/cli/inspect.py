@@ -16,7 +16,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from attnzoo.inspection import inspect_file
+    from attnzoo.files import inspect_file
 
     report = inspect_file(args.file)
     if args.json:

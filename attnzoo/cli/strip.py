@@ -15,8 +15,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from attnzoo.rewrite import strip
-    from attnzoo.saving import check_output, load_model, save_model
+    from attnzoo.files import check_output, load_model, save_model
+    from attnzoo.rewriting import strip
 
     output = check_output(args.output, overwrite=args.force)
     model = load_model(args.model)

@@ -163,7 +163,7 @@ def _entry(raw: dict[str, Any], path: KeyPath) -> Iterator[Problem]:
 
 
 def _placements() -> list[str]:
-    from attnzoo.placement import PLACEMENTS
+    from attnzoo.planning import PLACEMENTS
 
     return list(PLACEMENTS)
 

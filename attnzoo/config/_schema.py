@@ -59,7 +59,7 @@ def _options(options: Mapping[str, Any], owner: Callable[..., Any] | None) -> di
 
 def _modules() -> list[dict[str, Any]]:
     from attnzoo.layers._registry import attention_class, list_attentions, options_of
-    from attnzoo.placement import PLACEMENTS
+    from attnzoo.planning import PLACEMENTS
 
     base = _fields(InsertConfig)
     base["properties"]["placement"]["enum"] = list(PLACEMENTS)

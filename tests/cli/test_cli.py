@@ -229,7 +229,7 @@ def test_a_mistake_is_one_clear_line(argv: str, message: str, run: Any) -> None:
 
 def test_the_output_is_checked_before_the_long_work(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("attnzoo.building.build", None)
-    monkeypatch.setattr("attnzoo.saving.load_model", None)
+    monkeypatch.setattr("attnzoo.files.load_model", None)
     assert run("build", "digits_small", "-o", "d.h5")[0] == 2
     assert run("strip", "m.keras", "-o", "d.h5")[0] == 2
 

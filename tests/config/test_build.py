@@ -139,7 +139,7 @@ def test_weights_are_read_relative_to_the_file(suffix: str, tmp_path: Path, monk
 
 def test_a_model_file_is_a_backbone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     old = build({"backbone": SMALL})
-    attnzoo.saving.save_model(old, tmp_path / "old.keras")
+    attnzoo.files.save_model(old, tmp_path / "old.keras")
     monkeypatch.chdir(tmp_path)
     new = build({"backbone": {"name": "file:old.keras"}, "head": {"classes": 2}})
     backbone = keras.Model(new.input, new.get_layer("out_relu").output)

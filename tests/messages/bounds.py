@@ -10,7 +10,7 @@ import keras
 
 import attnzoo
 
-from ..security import test_configurations
+from ..files import test_configurations
 from .collector import Example
 from .models import with_layer
 from .plans import resnet

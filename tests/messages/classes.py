@@ -6,10 +6,10 @@ import importlib.util
 from unittest import mock
 
 import attnzoo
-from attnzoo.attended import Attended
+from attnzoo.rewriting.model_class import Attended
 
-from ..core import test_backbone_classes as known
-from ..core.test_composites import hidden, units
+from ..networks.test_composites import hidden, units
+from ..rewriting import test_backbone_classes as known
 from .collector import Example
 from .rest import rows
 

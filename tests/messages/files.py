@@ -1,4 +1,4 @@
-"""Model files that are refused. Their tables stand beside the tests in tests/security; the rest is here."""
+"""Model files that are refused. Their tables stand beside the tests in tests/files; the rest is here."""
 
 from __future__ import annotations
 
@@ -14,13 +14,12 @@ import keras
 
 import attnzoo
 from attnzoo import backbones
-from attnzoo.inspection import _archive, _names, _weights
-from attnzoo.inspection import _read as reading
+from attnzoo.files.inspect import _archive, _names, _weights
+from attnzoo.files.inspect import _read as reading
 
-from ..config import test_saving
-from ..security import test_hdf5, test_model_files
-from ..security.conftest import change_config, members_of, risk, saved
-from ..security.mutations import zipped
+from ..files import test_hdf5, test_model_files, test_saving
+from ..files.conftest import change_config, members_of, risk, saved
+from ..files.mutations import zipped
 from .collector import Example
 from .rest import rows
 

@@ -9,11 +9,11 @@ import keras
 from keras import layers
 
 import attnzoo
-import attnzoo.nodes
+import attnzoo._keras.graph
 from attnzoo.layers._registry import attention_class
 from attnzoo.testing import check_attention
 
-from ..core.helpers import basic_block, conv_bn_relu
+from ..helpers import basic_block, conv_bn_relu
 from ..layers.test_contract import _Config, _Layout
 from ..layers.test_options import BAD, REFUSED
 from .collector import Example
@@ -55,7 +55,7 @@ def too_deep():
     model, limit = keras.Model(inputs, x), sys.getrecursionlimit()
     sys.setrecursionlimit(700)
     try:
-        with mock.patch.object(attnzoo.nodes, "DEEP", 0):
+        with mock.patch.object(attnzoo._keras.graph, "DEEP", 0):
             return attnzoo.strip(model)
     finally:
         sys.setrecursionlimit(limit)

@@ -9,8 +9,8 @@ from keras import layers
 
 import attnzoo
 
-from ..core.helpers import conv_bn_relu, small_backbone, small_resnet
-from ..layers.test_planning_zoo import REFUSED, net
+from ..helpers import conv_bn_relu, small_backbone, small_resnet
+from ..planning.test_planning_zoo import REFUSED, net
 from .collector import Example
 
 resnet = functools.cache(small_resnet)

@@ -21,7 +21,8 @@ from attnzoo.config._yaml import read_text
 from attnzoo.errors import listing
 
 from ..cli import test_cli
-from ..config import test_backbones, test_build, test_load_config, test_saving, test_yaml
+from ..config import test_backbones, test_build, test_load_config, test_yaml
+from ..files import test_saving
 from .collector import Example
 from .models import NO_CONFIG, NoConfig, with_layer
 
@@ -214,7 +215,7 @@ def save(name):
     def run():
         Path("old.keras").touch()
         Path("folder.keras").mkdir()
-        attnzoo.saving.save_model(test_saving.net(), name)
+        attnzoo.files.save_model(test_saving.net(), name)
 
     return run
 

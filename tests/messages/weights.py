@@ -10,9 +10,10 @@ from unittest import mock
 import h5py
 
 import attnzoo
-from attnzoo import backbones, weight_files
+from attnzoo import backbones
+from attnzoo.weights import formats as weight_files
 
-from ..core.test_weights import convs, save
+from ..weights.test_weights import convs, save
 from .collector import Example
 
 

@@ -1,0 +1,19 @@
+"""What a model is made of: its flat graph, blocks, stages and parts. Reads a model, never touches it."""
+
+from attnzoo.anatomy.blocks import Block, after_inserted, before_stochastic, between
+from attnzoo.anatomy.graph import Call, Graph, Value, read_graph
+from attnzoo.anatomy.stages import Anatomy, Stage, describe
+
+__all__ = [
+    "Anatomy",
+    "Block",
+    "Call",
+    "Graph",
+    "Stage",
+    "Value",
+    "after_inserted",
+    "before_stochastic",
+    "between",
+    "describe",
+    "read_graph",
+]

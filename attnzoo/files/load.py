@@ -1,0 +1,163 @@
+"""Models to files and back, with errors of one line."""
+
+from __future__ import annotations
+
+import os
+import re
+import secrets
+import warnings
+import zipfile
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from attnzoo.errors import AttnzooError, first_line
+from attnzoo.files.inspect import FileReport, inspect_file
+from attnzoo.files.inspect._read import damage
+
+if TYPE_CHECKING:
+    import keras
+
+    from attnzoo.files.known_classes import Budget
+
+_ODD = (AttributeError, IndexError, KeyError, TypeError, RecursionError)
+"""What Keras raises when a config lacks what it takes for granted; the text alone says nothing."""
+
+_TRUST = "if you trust its author, use attnzoo.load_model(path, trust=True)."
+_ONLY_WEIGHTS = "holds weights only, not a model; give it as backbone.weights or to attnzoo.load_backbone_weights."
+
+
+def load_model(path: str | Path, *, trust: bool = False) -> keras.Model:
+    """Loads a whole model from a `.keras` or legacy `.h5` file, not compiled.
+
+    attnzoo's layers are known. The file is inspected before Keras builds anything (see `attnzoo.inspect_file`):
+    one that carries code, reaches outside itself or asks for absurd memory is refused.
+
+    Args:
+        path: the file.
+        trust: True says that you trust the file's author as you trust a program you run: code in the file (`Lambda`
+            layers, `TFSMLayer`) may then run in this process with your rights, now and whenever the model is called,
+            and the sizes it asks for are not limited. Damaged files are refused all the same.
+
+    Raises:
+        AttnzooError: if the file is missing, of another kind, damaged, not safe to load without trust, or holds
+            layers whose package has not been imported.
+    """
+    if str(path).endswith((".weights.h5", ".weights.hdf5")):
+        raise AttnzooError(f"{path}: {_ONLY_WEIGHTS}")
+    report = inspect_file(path)
+    _refuse(report, trust=trust)
+    import keras
+
+    from attnzoo._keras import deep_graphs
+    from attnzoo.files.known_classes import unknown_classes, weights_at_most
+    from attnzoo.rewriting import name_outputs_by_host
+
+    unknown = [] if trust else unknown_classes(report.references)
+    if unknown:
+        raise AttnzooError(f"{path}: {_unknown(unknown[0])}")
+    # A model has as many weights as its file; LoRA and layers that keep values in their config add some.
+    most = None if trust else 2 * report.numbers + (1 << 20)
+    with weights_at_most(most) as budget, deep_graphs(), warnings.catch_warnings():
+        # Keras only warns when it leaves random weights where the file has none.
+        warnings.filterwarnings("error", message="Skipping nested container")
+        try:
+            model = keras.saving.load_model(path, compile=False, safe_mode=not trust)
+            name_outputs_by_host(model)
+        except Exception as error:  # Keras, zipfile, json and h5py raise whatever they like for a bad file
+            reason = _too_much(budget) or _reason(error)
+            raise AttnzooError(f"{path}: {reason}") from None
+    if budget.complaint():  # a class of somebody else's may have caught the error
+        raise AttnzooError(f"{path}: {_too_much(budget)}")
+    if not isinstance(model, keras.Model):
+        raise AttnzooError(f"{path}: holds a {type(model).__name__}, not a model.")
+    return model
+
+
+def check_weights(path: str | Path) -> None:
+    """Returns if a file can safely be given to Keras as weights.
+
+    Raises:
+        AttnzooError: if it is missing, of another kind, damaged or not safe; nothing lifts that.
+    """
+    report = inspect_file(path)
+    for reason in (*report.defects, *report.risks):
+        raise AttnzooError(f"{path}: {reason}")
+
+
+def save_model(model: keras.Model, path: str | Path, *, overwrite: bool = False) -> None:
+    """Saves a model as a `.keras` file; the file appears complete or not at all.
+
+    Args:
+        model: the model.
+        path: the file, which ends in `.keras`.
+        overwrite: whether an existing file may be replaced.
+
+    Raises:
+        AttnzooError: see `check_output`.
+        OSError: if the file cannot be written; nothing is left behind then.
+    """
+    path = check_output(path, overwrite=overwrite)
+    # In the same folder, because only there replacing is atomic; not `tempfile`, whose files are private to the owner.
+    temporary = path.with_name(f".{path.stem}.{secrets.token_hex(6)}.keras")
+    try:
+        model.save(temporary)
+        _sync(temporary)
+        check_output(path, overwrite=overwrite)  # somebody else may have been faster
+        os.replace(temporary, path)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def check_output(path: str | Path, *, overwrite: bool = False) -> Path:
+    """Returns the path if a model can be saved there; asked before the long work begins.
+
+    Raises:
+        AttnzooError: if it does not end in `.keras`, its folder does not exist, or it exists and may not be replaced.
+    """
+    path = Path(path)
+    if path.suffix != ".keras":
+        raise AttnzooError(f"{path}: a model is saved to a file that ends in .keras.")
+    if not path.parent.is_dir():
+        raise AttnzooError(f"{path}: the folder {path.parent} does not exist.")
+    if path.is_dir():
+        raise AttnzooError(f"{path}: is a folder.")
+    if os.path.lexists(path) and not overwrite:
+        raise AttnzooError(f"{path}: exists already; give another name or allow overwriting (--force, overwrite=True).")
+    return path
+
+
+def _refuse(report: FileReport, *, trust: bool) -> None:
+    if report.defects:
+        raise AttnzooError(f"{report.path}: {report.defects[0]}")
+    if report.kind == "weights":
+        raise AttnzooError(f"{report.path}: {_ONLY_WEIGHTS}")
+    if report.risks and not trust:
+        first, more = report.risks[0].removesuffix("."), len(report.risks) - 1
+        also = f" (and {more} more, see `attnzoo inspect`)" if more else ""
+        raise AttnzooError(f"{report.path}: {first}{also}; {_TRUST}")
+
+
+def _too_much(budget: Budget) -> str | None:
+    complaint = budget.complaint()
+    return complaint and f"{complaint.removesuffix('.')}; {_TRUST}"
+
+
+def _reason(error: Exception) -> str:
+    text = str(error)
+    unknown = re.search(r"(?:Could not locate (?:class|function)|Unknown layer:) '([^']+)'", text)
+    if unknown:
+        return _unknown(unknown[1])
+    if isinstance(error, zipfile.BadZipFile) or "truncated file" in text:
+        return damage(error)
+    if isinstance(error, _ODD):
+        return f"cannot be loaded: its config does not describe a model ({type(error).__name__}: {first_line(error)})."
+    return f"cannot be loaded: {first_line(error)}"
+
+
+def _unknown(name: str) -> str:
+    return f"holds a {name}, a class Keras does not know; in Python, import the package that defines it first."
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb+") as file:
+        os.fsync(file.fileno())

@@ -1,0 +1,100 @@
+"""From what the user calls an attention to a layer for one site, and what that layer costs."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+
+from attnzoo._keras import cheap_initializers
+from attnzoo.errors import PlanError, did_you_mean, listing
+from attnzoo.layers import Attention
+from attnzoo.layers._custom import Inserted
+from attnzoo.layers._registry import attention_class, options_of
+
+AttentionLike = str | type[Any] | Callable[[int], Any]
+
+
+@dataclass(frozen=True)
+class Maker:
+    """Makes the attention for one site."""
+
+    key: str
+    build: Callable[[int], Any]
+    init: str
+    cls: type[Attention] | None
+    options: dict[str, Any]
+    config: dict[str, Any]
+
+    @classmethod
+    def of(cls, attention: AttentionLike, init: str, options: dict[str, Any]) -> Maker:
+        if init not in ("identity", "paper"):
+            raise PlanError(
+                f"init={init!r} is not known; expected 'identity' or 'paper'."
+                f"{did_you_mean(init, ('identity', 'paper'))}"
+            )
+        kind = attention_class(attention) if isinstance(attention, str) else attention
+        if isinstance(kind, type) and issubclass(kind, keras.layers.Layer):
+            _check_options(kind, options)
+            if issubclass(kind, Attention):
+                key = getattr(kind, "key", kind.__name__.lower())
+                return cls(key, lambda channels: kind(**options), init, kind, options, kind(**options).get_config())
+            return cls(kind.__name__.lower(), lambda channels: kind(**options), init, None, options, {})
+        if isinstance(kind, keras.layers.Layer):
+            raise PlanError(
+                f"attention={kind.name!r} is one {type(kind).__name__} layer, and each site needs its own;"
+                " give the class and its options, or a callable channels -> layer."
+            )
+        if callable(kind):
+            if options:
+                raise PlanError(f"options {listing(options)} cannot be given with a callable; set them inside it.")
+            return cls(getattr(kind, "__name__", "attention").strip("<>"), kind, init, None, {}, {})
+        raise PlanError(
+            f"attention={attention!r} is not a registered key, a keras.layers.Layer subclass,"
+            " or a callable channels -> layer."
+        )
+
+    def layer(self, channels: int, *, name: str, dtype: Any, site: str, parallel: bool, data_format: str) -> Any:
+        """Makes one inserted layer, not yet built."""
+        extra = {"name": name, "dtype": dtype, "site": site, "parallel": parallel, "init": self.init}
+        if self.cls is not None:
+            return self.cls(**self.options, **extra, data_format=data_format)
+        inner = self.build(channels)
+        if not isinstance(inner, keras.layers.Layer):
+            raise PlanError(
+                f"attention callable returned {type(inner).__name__} for {channels} channels; expected a keras layer."
+            )
+        if isinstance(inner, Attention):
+            return type(inner).from_config({**inner.get_config(), **extra, "data_format": data_format})
+        return Inserted(inner, **extra, data_format=data_format)
+
+
+def _check_options(cls: type[Any], options: dict[str, Any]) -> None:
+    known = options_of(cls)
+    anything = any(p.kind is p.VAR_KEYWORD for p in inspect.signature(cls.__init__).parameters.values())
+    for option in options:
+        if option not in known and not (anything and not issubclass(cls, Attention)):
+            raise PlanError(
+                f"{cls.__name__} has no option {option!r}.{did_you_mean(option, known)}"
+                f" Options: {listing(known) or 'none'}."
+            )
+
+
+def costs(
+    maker: Maker, data_format: str, channels: int, height: int | None, width: int | None, parallel: bool
+) -> tuple[int, int | None]:
+    """Returns trainable parameters and MACs of one module, counted on a throw-away layer filled with zeros."""
+    layer = maker.layer(channels, name="cost", dtype="float32", site="cost", parallel=parallel, data_format=data_format)
+    shape = (None, height, width, channels) if data_format == "channels_last" else (None, channels, height, width)
+    with cheap_initializers(layer):
+        layer.build(shape)
+    parameters = sum(int(keras.ops.size(w)) for w in layer.trainable_weights)
+    if height is None or width is None:
+        return parameters, None
+    try:
+        return parameters, int(layer.macs(channels, height, width))
+    except NotImplementedError:
+        return parameters, None

@@ -1,0 +1,158 @@
+"""Spots -> sites: each with its module, name, shape and cost; nothing is built."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+from attnzoo.anatomy import Anatomy, Graph
+from attnzoo.errors import PlanError
+from attnzoo.planning.factory import Maker, costs
+from attnzoo.planning.notes import Refused, refusal, repeated
+from attnzoo.planning.placement import Choice, Spot
+from attnzoo.rewriting import Insertion
+
+
+@dataclass(frozen=True)
+class Site:
+    """One place where one module goes.
+
+    Attributes:
+        name: of the layer to be inserted, `<host>_<key>`.
+        host: the layer whose output is attended to; with its nested models, `outer/inner/layer`, in `path`.
+        path: the host's full path.
+        stage, block: where it lies; None for sites chosen by `after`.
+        placement: the rule that chose it.
+        attention: registered key, or the class name of a module of the user's own.
+        shape: (height, width, channels) of the map; None where the model leaves the size open.
+        parameters: trainable parameters added, the identity scalar included.
+        macs: multiply-accumulates added for one image; None where the map size or the module's cost is not known.
+        dtype: dtype policy of the inserted layer.
+    """
+
+    name: str
+    host: str
+    path: str
+    stage: int | None
+    block: int | None
+    placement: str
+    attention: str
+    shape: tuple[int | None, int | None, int]
+    parameters: int
+    macs: int | None
+    dtype: str
+    spot: Spot = field(repr=False, compare=False)
+    make: Callable[[], Any] = field(repr=False, compare=False)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Returns the site as plain values."""
+        keys = ("name", "host", "path", "stage", "block", "placement", "attention", "parameters", "macs", "dtype")
+        return {**{k: getattr(self, k) for k in keys}, "shape": list(self.shape)}
+
+
+def sites_of(anatomy: Anatomy, choice: Choice, maker: Maker) -> list[Site]:
+    """Returns the sites of the chosen spots, in the order of the graph.
+
+    Raises:
+        PlanError: if the module cannot go to one of them, or stands there already.
+    """
+    graph = anatomy.graph
+    taken = {c.op.name for c in [*graph.calls, *graph.containers]}
+    taken.update(v.name for v in graph.inputs)
+    spots = list(_distinct(sorted(choice.spots, key=lambda s: s.value.order)))
+    twice = repeated(maker, spots, anatomy.model)
+    if twice:
+        raise PlanError(twice)
+    problems = [problem for spot in spots if (problem := _problem(spot, graph, maker))]
+    if problems:
+        raise PlanError(refusal(maker, problems, len(spots)))
+    cost_of = functools.cache(functools.partial(costs, maker, graph.data_format))
+    return [_site(spot, graph, maker, _free_name(f"{spot.value.host}_{maker.key}", taken), cost_of) for spot in spots]
+
+
+def _problem(spot: Spot, graph: Graph, maker: Maker) -> Refused | None:
+    """Says why the module cannot go to a spot; None if it can."""
+    channels, height, width = graph.split_shape(spot.value)
+    if channels is None:
+        reason: str | None = "its number of channels is not known"
+    else:
+        reason = maker.cls.check_site(channels, height, width, maker.config) if maker.cls else None
+    return (spot.value.host, (height, width, channels), reason) if reason else None
+
+
+def _site(spot: Spot, graph: Graph, maker: Maker, name: str, cost_of: Callable[..., tuple[int, int | None]]) -> Site:
+    channels, height, width = graph.split_shape(spot.value)
+    policy, host = _host_policy(spot, graph), spot.value.host
+    parallel = spot.placement == "parallel"
+    parameters, macs = cost_of(channels, height, width, parallel)
+    return Site(
+        name=name,
+        host=host,
+        path="/".join((*(spot.value.call.path if spot.value.call else ()), host)),
+        stage=spot.stage,
+        block=spot.block,
+        placement=spot.placement,
+        attention=maker.key,
+        shape=(height, width, channels),
+        parameters=parameters,
+        macs=macs,
+        dtype=getattr(policy, "name", str(policy)),
+        spot=spot,
+        make=functools.partial(
+            maker.layer,
+            channels,
+            name=name,
+            dtype=policy,
+            site=host,
+            parallel=parallel,
+            data_format=graph.data_format,
+        ),
+    )
+
+
+def insertion_of(site: Site) -> Insertion:
+    """Returns a new module, and where it goes."""
+    spot = site.spot
+    if spot.edges is not None:
+        return Insertion(site.make(), edges=tuple((c.container, c.place, i) for c, i in spot.edges))
+    call: Any = spot.value.call  # never None: placement chooses what a layer makes, no input
+    return Insertion(site.make(), behind=(call.container, call.place, spot.value.index))
+
+
+def _distinct(spots: list[Spot]) -> Iterator[Spot]:
+    """Leaves out spots of a layer with weights or a nested model that the flat graph shows more than once."""
+    seen = set()
+    for spot in spots:
+        key = _where(spot)
+        if key not in seen:
+            seen.add(key)
+            yield spot
+
+
+def _where(spot: Spot) -> tuple[Any, ...]:
+    if spot.edges is not None:
+        return tuple((id(c.container), id(c.place), i) for c, i in spot.edges)
+    call = spot.value.call
+    return (id(call.container), id(call.place), spot.value.index) if call else (id(spot.value),)
+
+
+def _host_policy(spot: Spot, graph: Graph) -> Any:
+    """Returns the dtype policy of the layer whose output is attended to (of the nearest layer above an operation)."""
+    call = spot.value.call
+    while call is not None:
+        policy = getattr(call.op, "dtype_policy", None)
+        if policy is not None and policy.compute_dtype == spot.value.tensor.dtype:
+            return policy
+        call = call.inputs[0].call if call.inputs else None
+    return spot.value.tensor.dtype
+
+
+def _free_name(name: str, taken: set[str]) -> str:
+    free, count = name, 1
+    while free in taken:
+        count += 1
+        free = f"{name}_{count}"
+    taken.add(free)
+    return free

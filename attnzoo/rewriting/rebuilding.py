@@ -1,0 +1,294 @@
+"""The only place that rebuilds a graph: insertions -> new model.
+
+Every layer is made anew from its config, called where its twin was called, and given its twin's variables, one layer
+object at a time. Positions and names are never used to match weights: inserting a layer changes the order of
+`model.layers`, and two layers of one shape would swap without an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+from keras import tree
+
+from attnzoo._keras import (
+    Functional,
+    copy_trainable,
+    copy_variables,
+    deep_graphs,
+    functional_of,
+    is_container,
+    is_inserted,
+    layers_inside,
+    places_of,
+    source_of,
+    twin,
+    without_garbage_collection,
+)
+from attnzoo.errors import RewriteError, listing
+from attnzoo.rewriting.addresses import containers, operations
+from attnzoo.rewriting.carry import Finder, instance_like
+from attnzoo.rewriting.model_class import Attended, attended_class, is_made_from_tensors, plain_class
+
+
+@dataclass(frozen=True, eq=False)
+class Insertion:
+    """A layer, and where it goes.
+
+    Attributes:
+        layer: the attention, not yet built.
+        behind: (model, place, which of its outputs): everything that reads this output reads the attended map. The
+            model is the one in whose graph the place is; `places_of` says what a place is.
+        edges: (model, place, position among its input tensors): only these readers do. One of the two is given.
+    """
+
+    layer: Any
+    behind: tuple[Any, Any, int] | None = None
+    edges: tuple[tuple[Any, Any, int], ...] = ()
+
+
+def rebuild(
+    model: Any,
+    insertions: Sequence[Insertion] = (),
+    *,
+    drop: bool = False,
+    share: bool = False,
+    trust: bool = False,
+) -> Any:
+    """Returns a new model: the old one with layers inserted, or (`drop`) without those inserted before.
+
+    Args:
+        model: a Functional or Sequential model; left as it is, except that `share` adds calls to its layers.
+        insertions: applied in order where several meet.
+        drop: leave out attention that was inserted.
+        share: use the old layers themselves, so that both models have the same variables.
+        trust: whether the new model may call the functions of Lambda layers.
+
+    Raises:
+        RewriteError: if a layer cannot be made anew, or the new model fails a check.
+    """
+    functional_of(model)
+    work = _Rebuilder(insertions, drop, share, trust)
+    with without_garbage_collection(), deep_graphs():
+        new = work.container(model)
+    missed = [i.layer.name for i in insertions if i.layer.name not in work.hits]
+    if missed:
+        raise RewriteError(
+            f"'{missed[0]}' has no place: '{model.name}' has changed since the plan was made; plan again."
+        )
+    if not share:
+        _check_sharing(model, new)
+    for old, copied in work.empty:
+        copy_variables(old, copied)
+    for old, copied in work.twins:
+        copy_trainable(old, copied)
+    for insertion in insertions:
+        insertion.layer.trainable = True
+    return new
+
+
+def strip(model: Any, *, trust: bool = False) -> Any:
+    """Returns the same model without the attention that `augment` inserted; a plain model comes back as a copy.
+
+    Args:
+        model: a model made by `augment`, also after saving and loading, with models nested in it or not.
+        trust: whether the new model may call the functions of the model's Lambda layers.
+
+    Raises:
+        RewriteError: if the model cannot be rebuilt.
+    """
+    return rebuild(model, drop=True, trust=trust)
+
+
+class _Rebuilder:
+    def __init__(self, insertions: Sequence[Insertion], drop: bool, share: bool, trust: bool):
+        self.drop = drop
+        self.share = share
+        self.trust = trust
+        self.made: dict[int, Any] = {}
+        self.twins: list[tuple[Any, Any]] = []
+        self.empty: list[tuple[Any, Any]] = []
+        self.hits: set[str] = set()
+        self.behind: dict[tuple[int, int, int], list[Insertion]] = {}
+        self.before: dict[tuple[int, int, int], list[Insertion]] = {}
+        for i in insertions:
+            if i.behind is not None:
+                container, place, index = i.behind
+                self.behind.setdefault((id(container), id(place), index), []).append(i)
+            for container, place, position in i.edges:
+                self.before.setdefault((id(container), id(place), position), []).append(i)
+
+    def container(self, model: Any) -> Any:
+        if id(model) not in self.made:
+            new = self._sequential(model) if isinstance(model, keras.Sequential) else self._functional(model)
+            self.made[id(model)] = new
+            # Containers come before what they hold when flags are copied: setting one sets all below it.
+            self.twins.insert(0, (model, new))
+        return self.made[id(model)]
+
+    def _op(self, op: Any) -> Any:
+        if is_container(op):
+            return self.container(op)
+        if id(op) not in self.made:
+            is_layer = isinstance(op, keras.layers.Layer)
+            new, complete = (op, True) if self.share and is_layer else twin(op, self.trust)
+            self.made[id(op)] = new
+            if is_layer:
+                self.twins.append((op, new))
+            if not complete:
+                self.empty.append((op, new))
+        return self.made[id(op)]
+
+    def _input(self, tensor: Any) -> Any:
+        new = _input_like(tensor)
+        self.twins.append((tensor._keras_history.operation, new._keras_history.operation))
+        return new
+
+    def _functional(self, model: Any) -> Any:
+        tensors: dict[int, Any] = {}
+        for old in model.inputs:
+            tensors[id(old)] = self._input(old)
+        attended: dict[tuple[str, int], Any] = {}
+        for node, place in places_of(model).items():
+            if self.drop and is_inserted(node.operation):
+                tensors[id(node.outputs[0])] = tensors[id(node.input_tensors[0])]
+                continue
+            if any(id(t) not in tensors for t in node.input_tensors):
+                continue
+            read = [
+                self._attend(self.before.get((id(model), id(place), i), ()), tensors[id(t)], attended)
+                for i, t in enumerate(node.input_tensors)
+            ]
+            outputs = _call_like(node, self._op(node.operation), read)
+            for index, (old, new) in enumerate(zip(node.outputs, outputs, strict=True)):
+                _check_same_kind(node.operation, old, new)
+                there = self.behind.get((id(model), id(place), index), ())
+                tensors[id(old)] = self._attend(there, new, attended)
+        return self._like(model, tensors)
+
+    def _like(self, model: Any, tensors: dict[int, Any]) -> Any:
+        inputs = tree.map_structure(lambda old: tensors[id(old)], model._inputs_struct)
+        outputs = tree.map_structure(lambda old: tensors[id(old)], model._outputs_struct)
+        cls = plain_class(model)
+        if is_made_from_tensors(cls):
+            new = cls(inputs=inputs, outputs=outputs, name=model.name)
+        else:
+            if not self.drop and (isinstance(model, Attended) or self._inserts_into(model)):
+                cls = attended_class(cls)
+            find = Finder(lambda t: tensors.get(id(t)), self._held, self.twins, self.share)
+            new = instance_like(model, cls, inputs, outputs, find)
+        # Keras names outputs after the layers they come from; attention on an output must not rename it.
+        new.output_names = list(model.output_names)
+        return new
+
+    def _inserts_into(self, model: Any) -> bool:
+        inside = {id(container) for container in containers(model)}
+        return any(container in inside for container, _, _ in (*self.behind, *self.before))
+
+    def _held(self, op: Any) -> Any:
+        """Returns the counterpart of what an attribute holds, which may stand in no graph."""
+        if self.share and id(op) not in self.made:
+            return op
+        new = self._op(op)
+        if isinstance(op, keras.layers.Layer) and op.built and not new.built:
+            new.build_from_config(op.get_build_config() or {})
+        return new
+
+    def _attend(self, insertions: Iterable[Insertion], x: Any, attended: dict[tuple[str, int], Any]) -> Any:
+        for insertion in insertions:
+            key = (insertion.layer.name, id(x))
+            if key not in attended:
+                attended[key] = insertion.layer(x)
+                self.hits.add(insertion.layer.name)
+                _check_same_kind(insertion.layer, x, attended[key])
+            x = attended[key]
+        return x
+
+    def _sequential(self, model: Any) -> Any:
+        functional = functional_of(model)
+        layers = [self._input(functional.inputs[0])]
+        places = {id(node.operation): id(place) for node, place in places_of(functional).items()}
+        for old in model.layers:
+            if self.drop and is_inserted(old):
+                continue
+            before = self.before.get((id(model), places[id(old)], 0), [])
+            behind = self.behind.get((id(model), places[id(old)], 0), [])
+            layers += [i.layer for i in before]
+            layers.append(self._op(old))
+            layers += [i.layer for i in behind]
+            self.hits.update(i.layer.name for i in [*before, *behind])
+        new = self._sequential_class(model)(layers, name=model.name)
+        if new._functional is None:
+            raise RewriteError(
+                f"Sequential model '{model.name}' cannot be built again: one of its layers does not say what it makes"
+                " of its input; give it a compute_output_shape() or a call() that works on symbolic tensors."
+            )
+        return new
+
+    def _sequential_class(self, model: Any) -> Any:
+        if type(model).__init__ is not keras.Sequential.__init__:
+            raise RewriteError(
+                f"Sequential model '{model.name}' ({type(model).__name__}) has a constructor of its own and cannot be"
+                " made from layers; start from keras.Sequential(model.layers) or a Functional model."
+            )
+        return type(model)
+
+
+# One layer -------------------------------------------------------------------------------------------------------
+
+
+def _input_like(tensor: Any) -> Any:
+    layer = tensor._keras_history.operation
+    copied = keras.layers.InputLayer.from_config(layer.get_config())
+    copied.trainable = layer.trainable
+    copied.output.name = tensor.name
+    return copied.output
+
+
+def _call_like(node: Any, op: Any, read: list[Any]) -> list[Any]:
+    """Calls `op` as `node` called its twin, with other tensors in the places of the old ones."""
+    remaining = iter(read)
+    args, kwargs = tree.map_structure(
+        lambda a: next(remaining) if isinstance(a, keras.KerasTensor) else a,
+        (node.arguments.args, node.arguments.kwargs),
+    )
+    return list(tree.flatten(op(*args, **kwargs)))
+
+
+def _check_same_kind(op: Any, old: Any, new: Any) -> None:
+    if tuple(old.shape) != tuple(new.shape) or old.dtype != new.dtype:
+        raise RewriteError(
+            f"layer '{op.name}' ({type(op).__name__}) returned {tuple(new.shape)} {new.dtype} where {tuple(old.shape)}"
+            f" {old.dtype} was expected; attention must keep shape and dtype, and a config must describe its layer."
+        )
+
+
+def _check_sharing(model: Any, new: Any) -> None:
+    """Raises if layers that had the same weights would have weights of their own, and train apart."""
+    if len(_weights(new)) <= len(_weights(model)):
+        return
+    owners: dict[int, list[str]] = {}
+    for op in (op for room in containers(model) for op in operations(room) if not is_container(op)):
+        for weight in getattr(op, "weights", ()):
+            owners.setdefault(id(weight), []).append(f"'{op.name}'")
+    shared = next((names for names in owners.values() if len(names) > 1), [])
+    which = f"layers {listing(shared)}" if shared else "some layers"
+    raise RewriteError(
+        f"{which} of '{model.name}' have the same weights, one of them by way of a layer around it;"
+        " copies of them would train apart. Pass share_weights=True to attnzoo.augment."
+    )
+
+
+def _weights(model: Any) -> set[int]:
+    """Returns the ids of all weights but those of inserted attention."""
+    attention = {id(w) for x in layers_inside(model) if is_inserted(x) for w in x.weights}
+    return {id(w) for w in model.weights} - attention
+
+
+def name_outputs_by_host(model: Any) -> None:
+    """After loading a model: names outputs after the layers that attention was inserted behind, as `augment` did."""
+    if isinstance(model, Functional):
+        model.output_names = [source_of(tensor)[0].operation.name for tensor in model.outputs]
