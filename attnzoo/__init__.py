@@ -7,6 +7,7 @@ packages are imported, in either order, so that a saved model reloads after `imp
 from __future__ import annotations
 
 import importlib
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import wrapt
@@ -70,5 +71,12 @@ def __dir__() -> list[str]:
 
 @wrapt.when_imported("keras")
 def _register_layers(_: Any) -> None:
-    importlib.import_module("attnzoo.layers")
-    importlib.import_module("attnzoo.rewriting.model_class")
+    try:
+        importlib.import_module("attnzoo.layers")
+    except Exception as error:  # this runs inside the user's `import keras`, which must not fail for it
+        warnings.warn(
+            f"attnzoo cannot register its layers with Keras ({type(error).__name__}: {error});"
+            " models with attention will not load.",
+            RuntimeWarning,
+            stacklevel=2,
+        )

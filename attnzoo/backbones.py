@@ -37,7 +37,7 @@ Maker = TypeVar("Maker", bound=Callable[..., Any])
 
 
 class WeightsError(ConfigError):
-    """The weights cannot be had; the rest of the backbone is in order."""
+    """The weights cannot be obtained; the rest of the backbone is in order."""
 
 
 @dataclass(frozen=True)

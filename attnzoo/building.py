@@ -34,7 +34,7 @@ def build(config: Given, *, overrides: Mapping[str, Any] | None = None) -> keras
         overrides: single values to replace, e.g. `{"head.classes": 10}`.
 
     Raises:
-        ConfigError: if the configuration is wrong, or its backbone or weights cannot be had.
+        ConfigError: if the configuration is wrong, or its backbone or weights cannot be obtained.
         PlanError: if attention cannot go where an entry wants it.
         RewriteError: if the backbone cannot be rebuilt.
 
@@ -121,7 +121,7 @@ def _apply(config: Config, index: int, plan: Plan) -> keras.Model:
 @contextlib.contextmanager
 def _bounded(config: Config, path: KeyPath) -> Iterator[None]:
     """Refuses what would fill the memory, whatever numbers it comes from, before it is allocated."""
-    from attnzoo.files.known_classes import weights_at_most
+    from attnzoo.files import weights_at_most
 
     with weights_at_most(MOST_WEIGHTS) as budget:
         try:
@@ -153,7 +153,7 @@ def _add_head(config: Config, model: keras.Model, head: HeadConfig) -> keras.Mod
     if len(model.outputs) != 1 or len(model.outputs[0].shape) != 4:
         shapes = ", ".join(str(tuple(o.shape)) for o in model.outputs)
         raise ConfigError(
-            config.source.line(("head",), f"needs one feature map to stand on; the backbone has {shapes}.")
+            config.source.line(("head",), f"needs a single feature map as input; the backbone has {shapes}.")
         )
     for name in ("head_pool", "head_dropout", last):
         if any(layer.name == name for layer in model.layers):

@@ -17,11 +17,11 @@ from collections.abc import Iterable
 
 INVISIBLE = ("Cc", "Cf", "Cs", "Zl", "Zp")
 """Unicode categories that a terminal obeys instead of showing: control, format (right-to-left marks among them),
-half a pair, line breaks."""
+surrogates, line breaks."""
 
 
 class AttnzooError(ValueError):
-    """Base of all errors raised by attnzoo; its text is printable whatever name of a stranger's it quotes."""
+    """Base of all errors raised by attnzoo; safe to print even if it quotes names from an untrusted file."""
 
     def __init__(self, *args: object):
         super().__init__(*(printable(a) if isinstance(a, str) else a for a in args))

@@ -107,7 +107,7 @@ What follows was tried with keras-hub {version} on small backbones, in every pla
 `scripts/docs-backbones`. *Outputs* and *pyramid*: equal bit for bit before and after `augment`. *File*: saved with
 attention that has left its identity, and reloaded to the same numbers and the same class. *Stages* and *blocks* are
 those of the small model. A *composite* block is one layer that hides its parts (KerasHub's MobileNet, for one), so that
-attention can go behind it (`stage`, `post`) but not into it; asking for that is an error that names the layer.
+attention can go after it (`stage`, `post`) but not into it; asking for that is an error that names the layer.
 
 {table}
 

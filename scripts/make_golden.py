@@ -141,7 +141,7 @@ def models() -> Iterator[keras.Model]:
 
 
 def chain(keys: list[str]) -> keras.Model:
-    """Each module behind a convolution of its own, on a map of 8 channels."""
+    """Each module after a convolution of its own, on a map of 8 channels."""
     x = inputs = keras.Input((7, 7, 8), name="image")
     for key in keys:
         x = layers.Conv2D(8, 1, name=f"for_{key}")(x)
@@ -178,7 +178,7 @@ def pointwise(channels: int) -> layers.Layer:
 
 
 def nested() -> keras.Model:
-    """A backbone in a model, behind an adapted normalisation; a layer of Keras's own as attention; two outputs."""
+    """A backbone in a model, after an adapted normalisation; a layer of Keras's own as attention; two outputs."""
     inner = keras.Input((8, 8, 3), name="pixels")
     backbone = keras.Model(
         inner, block(layers.Conv2D(8, 3, padding="same", name="stem")(inner), "a", 2), name="backbone"

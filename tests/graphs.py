@@ -202,7 +202,7 @@ def sequential(build, shape):
 
 
 def functional(build, shape):
-    """One or two trunks, joined behind global pooling; outputs in one of the structures Keras takes."""
+    """One or two trunks, joined after global pooling; outputs in one of the structures Keras takes."""
     inputs = [keras.Input(shape, name=f"in{i}") for i in range(build.of(1, 1, 2))]
     trunks = []
     for given in inputs:

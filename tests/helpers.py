@@ -104,7 +104,7 @@ def assert_rules(model, plan, new, x, expected=None):
         for a, b in zip(layer.weights, twin.weights, strict=True):
             np.testing.assert_array_equal(array(a), array(b))
             assert a is not b
-    # Attention behind a nested model for one of its readers only stands beside that model, not in it.
+    # Attention after a nested model for one of its readers only stands beside that model, not in it.
     added = [path.rpartition("/")[2] for path in set(new_layers) - set(old_layers)]
     assert sorted(added) == sorted(s.name for s in plan)
     assert type(new) is type(model)

@@ -1,34 +1,48 @@
 """Everything that touches private parts of Keras, so that a new Keras release breaks this folder only."""
 
-from attnzoo._keras.clone import cheap_initializers, copy_trainable, copy_variables, is_plain, twin, weights_like
+from attnzoo._keras.clone import copy_trainable, copy_variables, is_plain, twin, weights_like
 from attnzoo._keras.graph import (
     Functional,
-    deep_graphs,
     functional_of,
+    inputs_of,
     is_container,
     is_inserted,
+    is_keras_layer,
+    is_made_from_tensors,
+    is_wired,
     layers_inside,
+    name_outputs_by_host,
     node_of,
+    operation_of,
+    outputs_of,
     places_of,
     source_of,
-    without_garbage_collection,
 )
+from attnzoo._keras.recursion import deep_graphs
+from attnzoo._keras.variables import LayerState, to_snake_case
 
 __all__ = [
     "Functional",
-    "cheap_initializers",
+    "LayerState",
     "copy_trainable",
     "copy_variables",
     "deep_graphs",
     "functional_of",
+    "inputs_of",
     "is_container",
     "is_inserted",
+    "is_keras_layer",
+    "is_made_from_tensors",
     "is_plain",
+    "is_wired",
     "layers_inside",
+    "name_outputs_by_host",
     "node_of",
+    "operation_of",
+    "outputs_of",
     "places_of",
     "source_of",
+    "to_snake_case",
     "twin",
     "weights_like",
-    "without_garbage_collection",
 ]

@@ -8,17 +8,16 @@ of other packages, composite layers, dropout) takes the long way: `from_config`,
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import types
-from collections.abc import Collection, Iterator
+from collections.abc import Collection
 from typing import Any
 
 import keras
 from keras import tree
 from keras.src.saving.serialization_lib import SafeModeScope  # it has no public name
 
-from attnzoo._keras.graph import is_container
+from attnzoo._keras.graph import is_container, is_keras_layer
 from attnzoo.errors import RewriteError, first_line
 from attnzoo.layers._backend import value_for_another
 
@@ -102,7 +101,7 @@ def _lambda(op: Any, trust: bool) -> Any:
 
 def _short_way(op: Any) -> Any:
     inside = op._layers or op._metrics or op._seed_generators
-    if not type(op).__module__.startswith("keras.src.layers.") or inside or not op.built:
+    if not is_keras_layer(op) or inside or not op.built:
         return None
     attributes = {k: v for k, v in vars(op).items() if not k.startswith("_self_")}
     cls: Any = type(op)
@@ -227,21 +226,3 @@ def copy_trainable(old: Any, new: Any) -> None:
     for a, b in zip(old.variables, _in_order_of(old.variables, new.variables), strict=True):
         if a.trainable != b.trainable:
             b.trainable = a.trainable
-
-
-@contextlib.contextmanager
-def cheap_initializers(layer: Any) -> Iterator[None]:
-    """Builds a layer that is only counted with zeros instead of random numbers."""
-    swapped = [
-        (vars(sub), name, value)
-        for sub in layer._flatten_layers()
-        for name, value in vars(sub).items()
-        if isinstance(value, keras.initializers.Initializer)
-    ]
-    for attributes, name, _ in swapped:
-        attributes[name] = keras.initializers.Zeros()
-    try:
-        yield
-    finally:
-        for attributes, name, value in swapped:
-            attributes[name] = value

@@ -1,57 +1,15 @@
-"""Keras's own graph of a model: its nodes, each a call of an operation, and what stands behind its tensors.
-
-CONTRIBUTING.md lists the few files that touch private attributes of Keras; this is one.
-"""
+"""Keras's own graph of a model: its nodes, each a call of an operation, and where its tensors come from."""
 
 from __future__ import annotations
 
-import contextlib
-import gc
-import sys
-from collections.abc import Iterator
 from typing import Any
 
 import keras
-from keras.src.models.functional import Functional  # it has no public name
+from keras.src.models.functional import Functional as Functional  # it has no public name
+from keras.src.models.functional import functional_like_constructor
 
 from attnzoo.errors import RewriteError
 from attnzoo.layers import Attention
-
-DEEP = 10_000
-"""Calls in one another: Keras makes one for each operation on the longest way through a graph."""
-
-
-@contextlib.contextmanager
-def deep_graphs() -> Iterator[None]:
-    """Raises Python's limit, 1000 as a rule, while Keras follows a graph that attention has made deeper.
-
-    Raises:
-        RewriteError: if even that is not enough.
-    """
-    limit = sys.getrecursionlimit()
-    deep = max(limit, DEEP)
-    sys.setrecursionlimit(deep)
-    try:
-        yield
-    except RecursionError:
-        raise RewriteError(
-            f"the model is deeper than Python lets Keras follow, {deep:,} calls in one another;"
-            f" if none of its layers calls itself, try again after sys.setrecursionlimit({10 * deep})."
-        ) from None
-    finally:
-        sys.setrecursionlimit(limit)
-
-
-@contextlib.contextmanager
-def without_garbage_collection() -> Iterator[None]:
-    """Building makes many objects and drops few; looking for garbage among them costs a third of the time."""
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
 
 
 def is_inserted(op: Any) -> bool:
@@ -77,13 +35,43 @@ def source_of(tensor: Any) -> tuple[Any, int]:
     return node_of(tensor), tensor._keras_history[2]
 
 
+def is_keras_layer(op: Any) -> bool:
+    """True for an object of one of Keras's own layer classes."""
+    return type(op).__module__.startswith("keras.src.layers.")
+
+
+def is_made_from_tensors(cls: type[Any]) -> bool:
+    """True if a class of Functional models takes inputs and outputs, as keras.Model does."""
+    return bool(functional_like_constructor(cls))
+
+
+def is_wired(model: Any) -> bool:
+    """True for a Sequential model that has a graph already."""
+    return model._functional is not None
+
+
+def inputs_of(model: Any) -> Any:
+    """Returns the input tensors of a Functional model, nested as its caller must nest them."""
+    return model._inputs_struct
+
+
+def outputs_of(model: Any) -> Any:
+    """Returns the output tensors of a Functional model, nested as its caller gets them."""
+    return model._outputs_struct
+
+
+def operation_of(tensor: Any) -> Any:
+    """Returns the operation that a symbolic tensor comes from."""
+    return tensor._keras_history.operation
+
+
 def layers_inside(op: Any) -> list[Any]:
     """Returns all layers inside a layer."""
     return list(op._flatten_layers(include_self=False)) if isinstance(op, keras.layers.Layer) else []
 
 
 def functional_of(model: Any) -> Any:
-    """Returns the graph model behind a Functional or Sequential model.
+    """Returns the graph model of a Functional or Sequential model.
 
     Raises:
         RewriteError: for models that have no graph.
@@ -96,7 +84,7 @@ def functional_of(model: Any) -> Any:
             )
         return model
     if isinstance(model, keras.Sequential):
-        if model._functional is None:
+        if not is_wired(model):
             raise RewriteError(
                 f"Sequential model '{model.name}' has no input shape yet;"
                 " start it with keras.Input(shape) or call it on data."
@@ -145,7 +133,7 @@ def ordered_nodes(functional: Any) -> list[Any]:
 
 
 def places_of(functional: Any) -> dict[Any, Any]:
-    """Returns the call nodes of one graph as `ordered_nodes` does, each with what attention there is told its place by.
+    """Returns the call nodes of one graph in order, each mapped to the key under which attention there is recorded.
 
     A layer with weights, or a nested model, is one place, however often it is called: a siamese network gets one
     module, called as often. What has no weights is a place for each thing that it is called on: one `ReLU` or `Add`
@@ -162,3 +150,9 @@ def places_of(functional: Any) -> dict[Any, Any]:
         key = (id(op), *((id(places.get(source, source)), index) for source, index in read))
         places[node] = known.setdefault(key, node)
     return places
+
+
+def name_outputs_by_host(model: Any) -> None:
+    """After loading a model: names outputs after the layers that attention was inserted after, as `augment` did."""
+    if isinstance(model, Functional):
+        model.output_names = [source_of(tensor)[0].operation.name for tensor in model.outputs]

@@ -1,7 +1,9 @@
 """What a model is made of: its flat graph, blocks, stages and parts. Reads a model, never touches it."""
 
 from attnzoo.anatomy.blocks import Block, after_inserted, before_stochastic, between
-from attnzoo.anatomy.graph import Call, Graph, Value, read_graph
+from attnzoo.anatomy.graph import Call, Graph, Value
+from attnzoo.anatomy.parts import parts_of
+from attnzoo.anatomy.reader import read_graph
 from attnzoo.anatomy.stages import Anatomy, Stage, describe
 
 __all__ = [
@@ -15,5 +17,6 @@ __all__ = [
     "before_stochastic",
     "between",
     "describe",
+    "parts_of",
     "read_graph",
 ]

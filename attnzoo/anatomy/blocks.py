@@ -2,7 +2,7 @@
 
 A merge closes a block if everything between it and the value that dominates it runs at its resolution or a finer one:
 that keeps the long skips of a U-Net out. A projection closes a block if it is a normalised 1x1 convolution that
-nothing activates, behind a spatial convolution that something did. A layer that holds several convolutions (KerasHub's
+nothing activates, after a spatial convolution that something did. A layer that holds several convolutions (KerasHub's
 MobileNet) is a block whose parts cannot be reached.
 """
 
@@ -79,14 +79,14 @@ def only_user(value: Value) -> Call | None:
 
 
 def after_inserted(value: Value) -> Value:
-    """Steps over attention that was inserted right behind a value."""
+    """Steps over attention that was inserted right after a value."""
     while (user := only_user(value)) is not None and user.inserted:
         value = user.outputs[0]
     return value
 
 
 def after_norm_and_activation(value: Value, norm: bool = True) -> Value:
-    """Steps over a norm (if `norm`) and the activation behind a value, and over attention inserted behind it."""
+    """Steps over a norm (if `norm`) and the activation after a value, and over attention inserted after it."""
     value = after_inserted(value)
     user = only_user(value)
     if norm and user is not None and is_norm(user):
@@ -260,7 +260,7 @@ def _widens(conv: Call, graph: Graph) -> bool:
 
 
 def _middle(block: FoundBlock) -> Value | None:
-    """The value at the middle width: behind the last spatial convolution but the branch's final one."""
+    """The value at the middle width: after the last spatial convolution but the branch's final one."""
     if block.branch is None:
         return None
     trail = _main_path(block.entry, block.branch)

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Literal
 
 import keras
 
-from attnzoo._keras import layers_inside
+from attnzoo._keras import is_keras_layer, layers_inside
 from attnzoo.layers import Attention
 
 if TYPE_CHECKING:
@@ -120,4 +120,4 @@ def _adds(call: Call) -> bool:
     """True for additions; a layer from outside Keras that joins equal maps into one is taken for a scaled addition."""
     if isinstance(call.op, keras.layers.Add) or type(call.op).__name__ == RAW_ADD:
         return True
-    return _is_layer(call) and not type(call.op).__module__.startswith("keras.src.layers.")
+    return _is_layer(call) and not is_keras_layer(call.op)

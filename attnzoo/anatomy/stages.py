@@ -10,8 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from attnzoo.anatomy.blocks import Block, FoundBlock, after_norm_and_activation, find_blocks, level, up
-from attnzoo.anatomy.graph import Graph, Value, nearest_common, read_graph
+from attnzoo.anatomy.graph import Graph, Value
 from attnzoo.anatomy.predicates import is_conv
+from attnzoo.anatomy.reader import nearest_common, read_graph
 from attnzoo.tables import table
 
 

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import keras
 from keras import tree
 
+from attnzoo._keras import is_keras_layer
 from attnzoo.layers import Attention
 
 if TYPE_CHECKING:
@@ -95,9 +96,7 @@ def _mean_factor(strides: Any) -> float:
 def _keeps_size(op: Any) -> bool:
     """True for layers that are known not to resample, so that nothing need be tried out on a size of None."""
     resampling = (keras.layers.Resizing, keras.layers.RandomCrop)
-    return isinstance(op, Attention) or (
-        type(op).__module__.startswith("keras.src.layers.") and not isinstance(op, resampling)
-    )
+    return isinstance(op, Attention) or (is_keras_layer(op) and not isinstance(op, resampling))
 
 
 def _stride_from_shapes(call: Call, value: Value, source: Value, graph: Graph) -> float | None:

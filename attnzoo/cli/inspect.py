@@ -6,7 +6,7 @@ import argparse
 
 from attnzoo.cli._arguments import add_json, print_json
 
-HELP = "show what a model file holds, and what speaks against loading it; builds nothing"
+HELP = "show what a model file holds, and reasons not to load it; builds nothing"
 NEEDS_KERAS = False
 
 

@@ -158,7 +158,7 @@ def _entry(raw: dict[str, Any], path: KeyPath) -> Iterator[Problem]:
             if raw.get(key) is not None:
                 yield (*path, key), "cannot go with after, which names the places itself; remove one of the two."
     elif placement == "stage" and raw.get("blocks") is not None:
-        yield (*path, "blocks"), "placement 'stage' goes once behind each stage; to choose blocks set placement: post."
+        yield (*path, "blocks"), "placement 'stage' goes once after each stage; to choose blocks set placement: post."
     yield from _module(raw, path)
 
 

@@ -1,7 +1,9 @@
 """Models to files and back; files are inspected before Keras sees them. Imports no Keras by itself."""
 
+from attnzoo.files.budget import weights_at_most
 from attnzoo.files.inspect import FileReport, inspect_file
-from attnzoo.files.load import check_output, check_weights, load_model, save_model
+from attnzoo.files.load import check_weights, load_model
+from attnzoo.files.save import check_output, save_model
 
 __all__ = [
     "FileReport",
@@ -10,4 +12,5 @@ __all__ = [
     "inspect_file",
     "load_model",
     "save_model",
+    "weights_at_most",
 ]

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-import os
 import re
-import secrets
 import warnings
 import zipfile
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from attnzoo.errors import AttnzooError, first_line
-from attnzoo.files.inspect import FileReport, inspect_file
-from attnzoo.files.inspect._read import damage
+from attnzoo.files.inspect._read import damage, inspect_file
+from attnzoo.files.inspect._report import FileReport
 
 if TYPE_CHECKING:
     import keras
 
-    from attnzoo.files.known_classes import Budget
+    from attnzoo.files.budget import Budget
 
 _ODD = (AttributeError, IndexError, KeyError, TypeError, RecursionError)
 """What Keras raises when a config lacks what it takes for granted; the text alone says nothing."""
@@ -48,9 +46,9 @@ def load_model(path: str | Path, *, trust: bool = False) -> keras.Model:
     _refuse(report, trust=trust)
     import keras
 
-    from attnzoo._keras import deep_graphs
-    from attnzoo.files.known_classes import unknown_classes, weights_at_most
-    from attnzoo.rewriting import name_outputs_by_host
+    from attnzoo._keras import deep_graphs, name_outputs_by_host
+    from attnzoo.files.budget import weights_at_most
+    from attnzoo.files.known_classes import unknown_classes
 
     unknown = [] if trust else unknown_classes(report.references)
     if unknown:
@@ -84,48 +82,6 @@ def check_weights(path: str | Path) -> None:
         raise AttnzooError(f"{path}: {reason}")
 
 
-def save_model(model: keras.Model, path: str | Path, *, overwrite: bool = False) -> None:
-    """Saves a model as a `.keras` file; the file appears complete or not at all.
-
-    Args:
-        model: the model.
-        path: the file, which ends in `.keras`.
-        overwrite: whether an existing file may be replaced.
-
-    Raises:
-        AttnzooError: see `check_output`.
-        OSError: if the file cannot be written; nothing is left behind then.
-    """
-    path = check_output(path, overwrite=overwrite)
-    # In the same folder, because only there replacing is atomic; not `tempfile`, whose files are private to the owner.
-    temporary = path.with_name(f".{path.stem}.{secrets.token_hex(6)}.keras")
-    try:
-        model.save(temporary)
-        _sync(temporary)
-        check_output(path, overwrite=overwrite)  # somebody else may have been faster
-        os.replace(temporary, path)
-    finally:
-        temporary.unlink(missing_ok=True)
-
-
-def check_output(path: str | Path, *, overwrite: bool = False) -> Path:
-    """Returns the path if a model can be saved there; asked before the long work begins.
-
-    Raises:
-        AttnzooError: if it does not end in `.keras`, its folder does not exist, or it exists and may not be replaced.
-    """
-    path = Path(path)
-    if path.suffix != ".keras":
-        raise AttnzooError(f"{path}: a model is saved to a file that ends in .keras.")
-    if not path.parent.is_dir():
-        raise AttnzooError(f"{path}: the folder {path.parent} does not exist.")
-    if path.is_dir():
-        raise AttnzooError(f"{path}: is a folder.")
-    if os.path.lexists(path) and not overwrite:
-        raise AttnzooError(f"{path}: exists already; give another name or allow overwriting (--force, overwrite=True).")
-    return path
-
-
 def _refuse(report: FileReport, *, trust: bool) -> None:
     if report.defects:
         raise AttnzooError(f"{report.path}: {report.defects[0]}")
@@ -156,8 +112,3 @@ def _reason(error: Exception) -> str:
 
 def _unknown(name: str) -> str:
     return f"holds a {name}, a class Keras does not know; in Python, import the package that defines it first."
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb+") as file:
-        os.fsync(file.fileno())

@@ -20,7 +20,7 @@ passes over the map more, 7 % of ResNet50's time.
 The right-hand column is y = x + alpha * (A(x) - x), or x + alpha * A(x) in parallel, written so that nothing but
 the gate is blended: the feature map is read and written once, as in the published module. It is exact at both ends:
 x at alpha = 0, the published A(x) at alpha = 1. Because alpha multiplies something that is not zero, alpha learns in
-the first step and everything behind it in the second.
+the first step and everything after it in the second.
 """
 
 from __future__ import annotations
@@ -46,7 +46,7 @@ class Attention(keras.layers.Layer):
             learnable scalar `alpha` that starts at zero, so that the layer returns its input until trained.
         parallel: if True the module is an addend, y = x + A(x), instead of y = A(x).
         data_format: `"channels_last"`, `"channels_first"` or None for `keras.config.image_data_format()`.
-        site: name of the layer behind which `attnzoo.augment` inserted this one; None for a layer placed by hand.
+        site: name of the layer after which `attnzoo.augment` inserted this one; None for a layer placed by hand.
         **kwargs: `name`, `dtype`, `trainable` of `keras.layers.Layer`.
 
     Input shape: `(batch, height, width, channels)`, or `(batch, channels, height, width)` with `channels_first`.
@@ -69,7 +69,7 @@ class Attention(keras.layers.Layer):
     identity_as_published: bool = False
     """True if the published initialisation already returns the input, so that no alpha is added."""
     cancelled: ClassVar[tuple[str, ...]] = ()
-    """Names (`*` for any part) of weights that a softmax or a norm behind them takes away again: they learn nothing."""
+    """Names (`*` for any part) of weights cancelled by the softmax or norm that follows; their gradient is zero."""
 
     def __init__(
         self,

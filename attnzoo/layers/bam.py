@@ -39,7 +39,7 @@ class BAM(Attention):
 
     Weights: kernel_1 (C, h), bias_1 (h), kernel_2 (h, C), bias_2 (C), reduce_kernel (C, h), reduce_bias (h), for each
     3x3 convolution conv_kernel (3, 3, h, h), conv_bias (h), last_kernel (h, 1), last_bias (1); then gamma, beta,
-    moving_mean, moving_variance (h) of the normalisations behind kernel_1, reduce_kernel and each convolution.
+    moving_mean, moving_variance (h) of the normalisations after kernel_1, reduce_kernel and each convolution.
     """
 
     title = "Bottleneck Attention Module"

@@ -44,7 +44,7 @@ class GatherExcite(Attention):
 
     Weights: with `gather="conv"` gather_kernel (3, 3, C, 1) for each halving, or (H, W, C, 1); with `use_mlp` kernel_1
     (C, h), bias_1 (h), kernel_2 (h, C), bias_2 (C); then gamma, beta, moving_mean, moving_variance (C) of the
-    normalisation behind each gather_kernel.
+    normalisation after each gather_kernel.
     """
 
     title = "Gather-Excite"

@@ -2,7 +2,7 @@
 
 Differences between sources, each an option: the paper does not scale the logits; its authors' later code divides by the
 root of the inner width (`scale="hidden"`), timm by that of the channels (`scale="channels"`), with ratio 8 and widths
-rounded to multiples of 8 (give `hidden`). Paper: pooling behind key and value (`subsample=2`); the authors' code pools
+rounded to multiples of 8 (give `hidden`). Paper: pooling after key and value (`subsample=2`); the authors' code pools
 in front of them. Without normalisation the last projection starts at zero instead (`use_bn=False`). Default: the paper,
 without a scale; the kernels start small instead, as its authors' do.
 """

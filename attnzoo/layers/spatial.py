@@ -1,6 +1,6 @@
 """The spatial half of CBAM, on its own.
 
-Differences between sources, each an option: the authors' code normalises behind the filter and takes the maximum first
+Differences between sources, each an option: the authors' code normalises after the filter and takes the maximum first
 (`use_bn=True, pool_order="max_mean"`), timm normalises and takes the mean first. Default: the equation of the paper,
 mean first and not normalised.
 """

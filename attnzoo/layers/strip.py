@@ -1,7 +1,7 @@
 """Strip pooling.
 
 Differences between sources, each an option: in the authors' code, and here, the two strip convolutions have no bias,
-which the normalisations behind them would cancel; copies of it have one (`use_bias=True`). The larger mixed pooling
+which the normalisations after them would cancel; copies of it have one (`use_bias=True`). The larger mixed pooling
 module of the same paper and timm's `strip` (a sum of strips without this bottleneck) are other modules. Default: the
 authors' code.
 """
@@ -32,7 +32,7 @@ class StripAttention(Attention):
         kernel_initializer: initializer of all kernels.
         **kwargs: options of `Attention`: `init`, `parallel`, `data_format`, `name`, `dtype`.
 
-    Weights: kernel_h (3, C, C), kernel_w (3, C, C), with `use_bias` bias_h (C) and bias_w (C) behind each; kernel
+    Weights: kernel_h (3, C, C), kernel_w (3, C, C), with `use_bias` bias_h (C) and bias_w (C) after each; kernel
     (C, C), bias (C); then gamma, beta, moving_mean, moving_variance (C) of the rows' normalisation and of the columns'.
     """
 

@@ -37,7 +37,7 @@ class TripletAttention(Attention):
         **kwargs: options of `Attention`: `init`, `parallel`, `data_format`, `name`, `dtype`.
 
     Weights: kernel_cw, kernel_hc, kernel_hw, each (k, k, 2, 1); then gamma, beta, moving_mean, moving_variance, each
-    (1), of the normalisation behind each.
+    (1), of the normalisation after each.
     """
 
     title = "Triplet Attention"

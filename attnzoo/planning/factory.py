@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import contextlib
 import inspect
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import keras
 
-from attnzoo._keras import cheap_initializers
+from attnzoo._keras import layers_inside
 from attnzoo.errors import PlanError, did_you_mean, listing
 from attnzoo.layers import Attention
 from attnzoo.layers._custom import Inserted
@@ -98,3 +99,21 @@ def costs(
         return parameters, int(layer.macs(channels, height, width))
     except NotImplementedError:
         return parameters, None
+
+
+@contextlib.contextmanager
+def cheap_initializers(layer: Any) -> Iterator[None]:
+    """Builds a layer that is only counted with zeros instead of random numbers."""
+    swapped = [
+        (vars(sub), name, value)
+        for sub in (layer, *layers_inside(layer))
+        for name, value in vars(sub).items()
+        if isinstance(value, keras.initializers.Initializer)
+    ]
+    for attributes, name, _ in swapped:
+        attributes[name] = keras.initializers.Zeros()
+    try:
+        yield
+    finally:
+        for attributes, name, value in swapped:
+            attributes[name] = value

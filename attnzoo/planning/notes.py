@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterable, Sequence
+from typing import TYPE_CHECKING
 
 from attnzoo.errors import listing
+from attnzoo.planning.placement import standing
 
 if TYPE_CHECKING:
     from attnzoo.planning.factory import Maker
@@ -28,11 +29,11 @@ def refusal(maker: Maker, refused: Sequence[Refused], sites: int) -> str:
         refused: the hosts that fail.
         sites: how many were chosen in all.
     """
-    behind: dict[str, list[str]] = {}
+    after: dict[str, list[str]] = {}
     for host, shape, reason in refused:
         known = "" if shape[-1] is None else f" ({' x '.join('?' if d is None else str(d) for d in shape)})"
-        behind.setdefault(reason, []).append(f"'{host}'{known}")
-    each = "; ".join(f"behind {listing(hosts, MOST)}: {reason}" for reason, hosts in behind.items())
+        after.setdefault(reason, []).append(f"'{host}'{known}")
+    each = "; ".join(f"after {listing(hosts, MOST)}: {reason}" for reason, hosts in after.items())
     return f"attention '{maker.key}' cannot go on {len(refused)} of {sites} sites: {each}.{_remedy(maker, refused)}"
 
 
@@ -88,13 +89,5 @@ def beneath(maker: Maker, spots: Iterable[Spot]) -> str | None:
     for spot in spots:
         for op in standing(spot):
             hosts.setdefault(op.name.removeprefix(f"{op.site}_"), []).append(op.site)
-    each = "; ".join(f"{key} behind {listing(dict.fromkeys(there), MOST)}" for key, there in hosts.items())
+    each = "; ".join(f"{key} after {listing(dict.fromkeys(there), MOST)}" for key, there in hosts.items())
     return f"there is attention already: {each}; {maker.key} is applied after it." if hosts else None
-
-
-def standing(spot: Spot) -> Iterator[Any]:
-    """Yields the attention that stands at a spot already, the last applied first."""
-    value = spot.value
-    while value.call is not None and value.call.inserted:
-        yield value.call.op
-        value = value.call.inputs[0]

@@ -15,7 +15,7 @@ A spot is either a value (all its readers see the attended map) or some of its e
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -168,7 +168,7 @@ def choose(
     if placement == "stage":
         if blocks is not None:
             raise PlanError(
-                "placement 'stage' goes once behind each stage and takes no blocks;"
+                "placement 'stage' goes once after each stage and takes no blocks;"
                 " use placement 'post' to choose blocks."
             )
         return Choice([Spot(s.end, None, s.index, None, "stage") for s in chosen])
@@ -274,7 +274,7 @@ def _after(anatomy: Anatomy, after: Sequence[str] | str) -> Choice:
     for call in select(anatomy.graph, after, anatomy.model):
         value, reason = call.outputs[0], None
         if len(call.outputs) != 1:
-            reason = f"it has {len(call.outputs)} outputs, and attention goes behind one map"
+            reason = f"it has {len(call.outputs)} outputs, and attention goes after one map"
         # Not by stride alone: maps that a transformer makes of its tokens have none that could be followed.
         elif value.stride is None and (len(value.shape) != 4 or anatomy.graph.split_shape(value)[1:] == (1, 1)):
             reason = f"its output {value.shape} is not a feature map"
@@ -288,3 +288,11 @@ def _after(anatomy: Anatomy, after: Sequence[str] | str) -> Choice:
         each = listing((f"'{left.output}': {left.reason}" for left in choice.left_out), 3)
         raise PlanError(f"after names no layer of '{anatomy.model}' that can be attended to; {each}.")
     return choice
+
+
+def standing(spot: Spot) -> Iterator[Any]:
+    """Yields the attention that stands at a spot already, the last applied first."""
+    value = spot.value
+    while value.call is not None and value.call.inserted:
+        yield value.call.op
+        value = value.call.inputs[0]

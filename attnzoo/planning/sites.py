@@ -118,7 +118,7 @@ def insertion_of(site: Site) -> Insertion:
     if spot.edges is not None:
         return Insertion(site.make(), edges=tuple((c.container, c.place, i) for c, i in spot.edges))
     call: Any = spot.value.call  # never None: placement chooses what a layer makes, no input
-    return Insertion(site.make(), behind=(call.container, call.place, spot.value.index))
+    return Insertion(site.make(), after=(call.container, call.place, spot.value.index))
 
 
 def _distinct(spots: list[Spot]) -> Iterator[Spot]:

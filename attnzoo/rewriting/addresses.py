@@ -15,9 +15,7 @@ import keras
 
 from attnzoo._keras import functional_of, is_container, is_inserted, node_of, places_of, source_of
 from attnzoo.errors import RewriteError
-
-Place = tuple[Any, tuple[Any, Any, int] | None, tuple[tuple[Any, Any, int], ...]]
-"""What an `Insertion` says: the layer, (container, place, output) or None, and edges."""
+from attnzoo.rewriting.insertion import Insertion
 
 
 def operations(container: Any) -> list[Any]:
@@ -70,7 +68,7 @@ def write(model: Any, held: dict[int, list[Any]]) -> list[dict[str, Any]]:
             elif None in edges:
                 raise RewriteError(
                     f"'{attention.name}' in '{model.name}' cannot be saved: an attribute of the model holds its output,"
-                    " while layers read past it; delete the attribute first, or put the attention behind a layer."
+                    " while layers read past it; delete the attribute first, or put the attention after a layer."
                 )
             layer = keras.saving.serialize_keras_object(attention)
             layer.pop("build_config", None)  # it is built where it is put
@@ -78,14 +76,14 @@ def write(model: Any, held: dict[int, list[Any]]) -> list[dict[str, Any]]:
     return entries
 
 
-def read(model: Any, entries: Iterable[dict[str, Any]]) -> list[Place]:
-    """Returns the layers and places that `write` wrote, for a model with the same graph without them.
+def read(model: Any, entries: Iterable[dict[str, Any]]) -> list[Insertion]:
+    """Returns the insertions that `write` wrote, for a model with the same graph without them.
 
     Raises:
         RewriteError: if an entry names what is not there.
     """
     rooms = [(c, _places(c)) for c in containers(model)]
-    places: list[Place] = []
+    insertions: list[Insertion] = []
     for entry in entries:
         layer = keras.saving.deserialize_keras_object(entry["layer"])
         if not is_inserted(layer):
@@ -96,14 +94,14 @@ def read(model: Any, entries: Iterable[dict[str, Any]]) -> list[Place]:
         try:
             container, there = rooms[entry["model"]]
             edges = tuple((container, there[i], position) for i, position in entry.get("edges", ()))
-            behind = (container, there[entry["behind"][0]], entry["behind"][1]) if "behind" in entry else None
+            after = (container, there[entry["behind"][0]], entry["behind"][1]) if "behind" in entry else None
         except (IndexError, KeyError, TypeError, ValueError):
             raise RewriteError(
-                f"'{model.name}': '{layer.name}' is to stand where the model has no operation;"
+                f"'{model.name}': '{layer.name}' refers to an operation this model does not have;"
                 " its config was changed after it was saved."
             ) from None
-        places.append((layer, behind, edges))
-    return places
+        insertions.append(Insertion(layer, after, edges))
+    return insertions
 
 
 def _nodes(container: Any) -> list[Any]:

@@ -6,7 +6,7 @@ instance with attention is made without it: an empty instance, the new graph, th
 translated. What cannot be translated is an error, because two models that share a thing by accident train each other.
 
     an attribute holds                      the new instance gets
-    tensors, layers, models of the graph    their counterparts in the new graph; a tensor behind which attention was
+    tensors, layers, models of the graph    their counterparts in the new graph; a tensor after which attention was
                                             inserted becomes the attended one
     other layers and models                 copies, weights and all
     variables of the model's own            copies
@@ -31,9 +31,9 @@ from typing import Any
 import keras
 from keras import tree
 
-from attnzoo._keras import Functional, is_container, is_plain, node_of, weights_like
+from attnzoo._keras import Functional, is_container, is_made_from_tensors, is_plain, node_of, weights_like
 from attnzoo.errors import RewriteError, first_line
-from attnzoo.rewriting.model_class import is_made_from_tensors, plain_class
+from attnzoo.layers._attended import plain_class
 
 _KEPT = (
     "_auto_config",

@@ -8,46 +8,32 @@ object at a time. Positions and names are never used to match weights: inserting
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import keras
 from keras import tree
 
 from attnzoo._keras import (
-    Functional,
     copy_trainable,
     copy_variables,
     deep_graphs,
     functional_of,
+    inputs_of,
     is_container,
     is_inserted,
+    is_made_from_tensors,
+    is_wired,
     layers_inside,
+    operation_of,
+    outputs_of,
     places_of,
-    source_of,
     twin,
-    without_garbage_collection,
 )
 from attnzoo.errors import RewriteError, listing
+from attnzoo.layers._attended import Attended, attended_class, plain_class
 from attnzoo.rewriting.addresses import containers, operations
 from attnzoo.rewriting.carry import Finder, instance_like
-from attnzoo.rewriting.model_class import Attended, attended_class, is_made_from_tensors, plain_class
-
-
-@dataclass(frozen=True, eq=False)
-class Insertion:
-    """A layer, and where it goes.
-
-    Attributes:
-        layer: the attention, not yet built.
-        behind: (model, place, which of its outputs): everything that reads this output reads the attended map. The
-            model is the one in whose graph the place is; `places_of` says what a place is.
-        edges: (model, place, position among its input tensors): only these readers do. One of the two is given.
-    """
-
-    layer: Any
-    behind: tuple[Any, Any, int] | None = None
-    edges: tuple[tuple[Any, Any, int], ...] = ()
+from attnzoo.rewriting.insertion import Insertion
 
 
 def rebuild(
@@ -72,12 +58,12 @@ def rebuild(
     """
     functional_of(model)
     work = _Rebuilder(insertions, drop, share, trust)
-    with without_garbage_collection(), deep_graphs():
+    with deep_graphs():
         new = work.container(model)
     missed = [i.layer.name for i in insertions if i.layer.name not in work.hits]
     if missed:
         raise RewriteError(
-            f"'{missed[0]}' has no place: '{model.name}' has changed since the plan was made; plan again."
+            f"'{missed[0]}' cannot be inserted: '{model.name}' has changed since the plan was made; plan again."
         )
     if not share:
         _check_sharing(model, new)
@@ -112,12 +98,12 @@ class _Rebuilder:
         self.twins: list[tuple[Any, Any]] = []
         self.empty: list[tuple[Any, Any]] = []
         self.hits: set[str] = set()
-        self.behind: dict[tuple[int, int, int], list[Insertion]] = {}
+        self.after: dict[tuple[int, int, int], list[Insertion]] = {}
         self.before: dict[tuple[int, int, int], list[Insertion]] = {}
         for i in insertions:
-            if i.behind is not None:
-                container, place, index = i.behind
-                self.behind.setdefault((id(container), id(place), index), []).append(i)
+            if i.after is not None:
+                container, place, index = i.after
+                self.after.setdefault((id(container), id(place), index), []).append(i)
             for container, place, position in i.edges:
                 self.before.setdefault((id(container), id(place), position), []).append(i)
 
@@ -144,7 +130,7 @@ class _Rebuilder:
 
     def _input(self, tensor: Any) -> Any:
         new = _input_like(tensor)
-        self.twins.append((tensor._keras_history.operation, new._keras_history.operation))
+        self.twins.append((operation_of(tensor), operation_of(new)))
         return new
 
     def _functional(self, model: Any) -> Any:
@@ -165,13 +151,13 @@ class _Rebuilder:
             outputs = _call_like(node, self._op(node.operation), read)
             for index, (old, new) in enumerate(zip(node.outputs, outputs, strict=True)):
                 _check_same_kind(node.operation, old, new)
-                there = self.behind.get((id(model), id(place), index), ())
+                there = self.after.get((id(model), id(place), index), ())
                 tensors[id(old)] = self._attend(there, new, attended)
         return self._like(model, tensors)
 
     def _like(self, model: Any, tensors: dict[int, Any]) -> Any:
-        inputs = tree.map_structure(lambda old: tensors[id(old)], model._inputs_struct)
-        outputs = tree.map_structure(lambda old: tensors[id(old)], model._outputs_struct)
+        inputs = tree.map_structure(lambda old: tensors[id(old)], inputs_of(model))
+        outputs = tree.map_structure(lambda old: tensors[id(old)], outputs_of(model))
         cls = plain_class(model)
         if is_made_from_tensors(cls):
             new = cls(inputs=inputs, outputs=outputs, name=model.name)
@@ -186,7 +172,7 @@ class _Rebuilder:
 
     def _inserts_into(self, model: Any) -> bool:
         inside = {id(container) for container in containers(model)}
-        return any(container in inside for container, _, _ in (*self.behind, *self.before))
+        return any(container in inside for container, _, _ in (*self.after, *self.before))
 
     def _held(self, op: Any) -> Any:
         """Returns the counterpart of what an attribute holds, which may stand in no graph."""
@@ -215,13 +201,13 @@ class _Rebuilder:
             if self.drop and is_inserted(old):
                 continue
             before = self.before.get((id(model), places[id(old)], 0), [])
-            behind = self.behind.get((id(model), places[id(old)], 0), [])
+            after = self.after.get((id(model), places[id(old)], 0), [])
             layers += [i.layer for i in before]
             layers.append(self._op(old))
-            layers += [i.layer for i in behind]
-            self.hits.update(i.layer.name for i in [*before, *behind])
+            layers += [i.layer for i in after]
+            self.hits.update(i.layer.name for i in [*before, *after])
         new = self._sequential_class(model)(layers, name=model.name)
-        if new._functional is None:
+        if not is_wired(new):
             raise RewriteError(
                 f"Sequential model '{model.name}' cannot be built again: one of its layers does not say what it makes"
                 " of its input; give it a compute_output_shape() or a call() that works on symbolic tensors."
@@ -241,7 +227,7 @@ class _Rebuilder:
 
 
 def _input_like(tensor: Any) -> Any:
-    layer = tensor._keras_history.operation
+    layer = operation_of(tensor)
     copied = keras.layers.InputLayer.from_config(layer.get_config())
     copied.trainable = layer.trainable
     copied.output.name = tensor.name
@@ -286,9 +272,3 @@ def _weights(model: Any) -> set[int]:
     """Returns the ids of all weights but those of inserted attention."""
     attention = {id(w) for x in layers_inside(model) if is_inserted(x) for w in x.weights}
     return {id(w) for w in model.weights} - attention
-
-
-def name_outputs_by_host(model: Any) -> None:
-    """After loading a model: names outputs after the layers that attention was inserted behind, as `augment` did."""
-    if isinstance(model, Functional):
-        model.output_names = [source_of(tensor)[0].operation.name for tensor in model.outputs]

@@ -1,8 +1,7 @@
 """What trains."""
 
-from attnzoo.training.freezing import freeze, parts_of
+from attnzoo.training.freezing import freeze
 
 __all__ = [
     "freeze",
-    "parts_of",
 ]

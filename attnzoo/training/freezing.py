@@ -9,9 +9,8 @@ from typing import Any
 import keras
 
 from attnzoo._keras import is_container
-from attnzoo.anatomy import Graph, read_graph
+from attnzoo.anatomy import parts_of, read_graph
 from attnzoo.errors import PlanError, did_you_mean, listing
-from attnzoo.layers import Attention
 from attnzoo.tables import table
 
 PARTS = {
@@ -33,7 +32,7 @@ class Part:
 
 
 @dataclass(frozen=True)
-class TrainTable:
+class FreezeReport:
     """What trains: one row for attention, backbone and head. `print` it."""
 
     model: str
@@ -61,7 +60,7 @@ class TrainTable:
         )
 
 
-def freeze(model: keras.Model, *, train: str = "attention+head", verbose: bool = True) -> TrainTable:
+def freeze(model: keras.Model, *, train: str = "attention+head", verbose: bool = True) -> FreezeReport:
     """Chooses what trains, layer by layer, and prints the table.
 
     A frozen BatchNormalization keeps its moving statistics bit for bit and normalises with them, also in training:
@@ -70,7 +69,7 @@ def freeze(model: keras.Model, *, train: str = "attention+head", verbose: bool =
 
     Args:
         model: a model made by `augment`, or any Functional or Sequential model.
-        train: `"attention+head"`, `"attention"`, `"head"` or `"all"`. The head is everything behind the last feature
+        train: `"attention+head"`, `"attention"`, `"head"` or `"all"`. The head is everything after the last feature
             map: what follows global pooling.
         verbose: print the table.
 
@@ -89,7 +88,7 @@ def freeze(model: keras.Model, *, train: str = "attention+head", verbose: bool =
     parts = parts_of(graph)
     for part in ("attention", "head"):
         if part in PARTS[train] and not parts[part] and train != "all" and not (part == "head" and parts["attention"]):
-            hint = "augment it first" if part == "attention" else "add one behind global pooling"
+            hint = "augment it first" if part == "attention" else "add one after global pooling"
             raise PlanError(f"train={train!r}: '{model.name}' has no {part}; {hint}, or choose another part.")
     if "head" in PARTS[train] and train != "all" and not parts["backbone"]:
         raise PlanError(
@@ -102,25 +101,10 @@ def freeze(model: keras.Model, *, train: str = "attention+head", verbose: bool =
         for layer in layers:
             layer.trainable = part in PARTS[train]
     rows = tuple(_count(part, layers) for part, layers in parts.items())
-    result = TrainTable(model.name, rows)
+    result = FreezeReport(model.name, rows)
     if verbose:
         print(result)
     return result
-
-
-def parts_of(graph: Graph) -> dict[str, list[Any]]:
-    leads_to_map: set[int] = set()
-    for call in reversed(graph.calls):
-        if any(v.stride is not None or any(id(u) in leads_to_map for u, _ in v.users) for v in call.outputs):
-            leads_to_map.add(id(call))
-    parts: dict[str, list[Any]] = {"attention": [], "backbone": [], "head": []}
-    seen: set[int] = set()
-    for call in graph.calls:
-        if isinstance(call.op, keras.layers.Layer) and id(call.op) not in seen:
-            seen.add(id(call.op))
-            part = "backbone" if id(call) in leads_to_map else "head"
-            parts["attention" if isinstance(call.op, Attention) else part].append(call.op)
-    return {part: [layer for layer in layers if layer.weights] for part, layers in parts.items()}
 
 
 def _open(model: Any) -> None:

@@ -1,7 +1,4 @@
-"""Whether the arrays a file has for a layer fit it, and how they get in.
-
-Imports private functions of Keras: what it would write for a layer, and how it reads that back.
-"""
+"""Whether the arrays a file has for a layer fit it, and how they get in."""
 
 from __future__ import annotations
 
@@ -11,8 +8,8 @@ from typing import Any
 
 import ml_dtypes
 import numpy as np
-from keras.src.saving import saving_lib
 
+from attnzoo._keras import LayerState, layers_inside
 from attnzoo.errors import listing
 from attnzoo.weights.formats import RANDOM_STATE
 
@@ -29,28 +26,8 @@ def fit(layer: Any, saved: Mapping[str, Any], legacy: bool) -> Fit | str:
     return _fit_legacy(layer, saved) if legacy else _fit_keras(layer, saved)
 
 
-class _State(saving_lib.H5IOStore):
-    """What Keras writes for one layer, kept in memory."""
-
-    def __init__(self) -> None:
-        self.groups: dict[str, dict[str, Any]] = {}
-
-    def __bool__(self) -> bool:
-        return True
-
-    def make(self, path: str, metadata: Any = None) -> dict[str, Any]:
-        return self.groups.setdefault(path, {})
-
-    def get(self, path: str) -> dict[str, Any]:
-        return self.groups.get(path, {})
-
-    def has_path(self, path: str) -> bool:
-        return any(name == path or name.startswith(f"{path}/") for name in self.groups)
-
-
 def _fit_keras(layer: Any, saved: Mapping[str, Any]) -> Fit | str:
-    state = _State()
-    saving_lib._save_state(layer, state, None, inner_path="", visited_saveables=set())
+    state = LayerState.of(layer)
     # Random states are no weights: those of the model stay.
     ours = {
         f"{group}/vars/{key}".lstrip("/"): (group, key, value)
@@ -67,7 +44,7 @@ def _fit_keras(layer: Any, saved: Mapping[str, Any]) -> Fit | str:
     def read() -> Callable[[], None]:
         for name, (group, key, _) in ours.items():
             state.groups[group][key] = _array(saved[name])
-        return lambda: saving_lib._load_state(layer, state, None, inner_path="", visited_saveables=set())
+        return lambda: state.load_into(layer)
 
     return Fit(read)
 
@@ -89,7 +66,7 @@ def _fit_legacy(layer: Any, saved: Mapping[str, Any]) -> Fit | str:
         def assign() -> None:
             for weight, value in zip(weights, values, strict=True):
                 weight.assign(value)
-            for inner in layer._flatten_layers():
+            for inner in (layer, *layers_inside(layer)):
                 if hasattr(inner, "finalize_state"):
                     inner.finalize_state()
 
@@ -109,7 +86,7 @@ def _legacy_order(layer: Any, saved: list[str]) -> list[str] | None:
             return [theirs[name] for name in ours]
     # Names changed between releases (depthwise_kernel, kernel); the order within a layer did not. The order among the
     # layers inside a composite one depends on what was frozen when the file was written.
-    return saved if len(list(layer._flatten_layers())) == 1 else None
+    return None if layers_inside(layer) else saved
 
 
 def _end(path: str, depth: int) -> str:

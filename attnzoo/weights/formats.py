@@ -6,8 +6,7 @@
     name.keras          Keras 3 archive
 
 Nothing is built from a file and nothing in it is run: it is inspected first, and then only HDF5 groups, attributes and
-arrays are looked at; an array is read by who asks for it. Imports a private name of Keras: its way to write
-the name of a class in a file.
+arrays are looked at; an array is read by who asks for it.
 """
 
 from __future__ import annotations
@@ -24,9 +23,8 @@ from pathlib import Path
 from typing import Any
 
 import h5py
-from keras.src.utils.naming import to_snake_case
 
-from attnzoo._keras import is_container
+from attnzoo._keras import is_container, to_snake_case
 from attnzoo.errors import AttnzooError, first_line
 from attnzoo.files import check_weights
 
@@ -177,7 +175,7 @@ def _keras_layout(path: Path, files: list[h5py.File], spare: Callable[[], Tree])
 
 
 def _prefixes(key: str) -> list[tuple[str, str]]:
-    """Splits the key of an array behind each layer it lies in: (key of the layer, rest)."""
+    """Splits the key of an array after each layer it lies in: (key of the layer, rest)."""
     parts, end, found = key.split("/"), 0, []
     while parts[end : end + 1] == ["layers"] and len(parts) > end + 2:
         end += 2

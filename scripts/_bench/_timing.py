@@ -43,9 +43,9 @@ class _Pair:
 def interleave(
     variants: Mapping[str, Callable[[], Any]], rounds: int, *, reference: str, calls: int = 1, warm: int = 1
 ) -> dict[str, Measured]:
-    """Times every variant once a round, and the reference before it, or behind it every other round; medians.
+    """Times every variant once a round, and the reference before it, or after it every other round; medians.
 
-    No variant always runs behind the same other: the order is rotated, and reversed every other round.
+    No variant always runs after the same other: the order is rotated, and reversed every other round.
 
     Args:
         variants: what to call, by name.
@@ -63,15 +63,15 @@ def interleave(
         shift = index // 2 % max(1, len(names))
         order = names[shift:] + names[:shift]
         for name in order if index % 2 == 0 else reversed(order):
-            pairs[name].append(_pair(variants[name], variants[reference], calls, behind=index % 2 == 1))
+            pairs[name].append(_pair(variants[name], variants[reference], calls, after=index % 2 == 1))
     disturbed = sum(not p.calm for each in pairs.values() for p in each)
     if disturbed:
         progress(f"  {disturbed} of {rounds * len(names)} pairs were disturbed by other processes")
     return {name: _summary(pairs[name]) if name in pairs else _of_reference(pairs) for name in variants}
 
 
-def _pair(run: Callable[[], Any], reference: Callable[[], Any], calls: int, *, behind: bool) -> _Pair:
-    if behind:
+def _pair(run: Callable[[], Any], reference: Callable[[], Any], calls: int, *, after: bool) -> _Pair:
+    if after:
         own, own_calm = _time(run, calls)
         other, other_calm = _time(reference, calls)
     else:

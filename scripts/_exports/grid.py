@@ -101,9 +101,9 @@ def images(model: keras.Model, number: int = 2, seed: int = 0) -> np.ndarray:
 
 
 def attended(model: keras.Model, modules: Sequence[str], stage: int) -> keras.Model:
-    """Returns the network with each module, on its own, behind a stage: the logits of all of them side by side.
+    """Returns the network with each module, on its own, after a stage: the logits of all of them side by side.
 
-    One module: what `augment` returns. Several: up to that stage the networks are the same, and there only once; behind
+    One module: what `augment` returns. Several: up to that stage the networks are the same, and there only once; after
     it there is one of each, cut out of what `augment` returns. It makes one file of several exports.
     """
     networks = {

@@ -161,7 +161,7 @@ def test_backbone_problems(backbone: dict[str, Any], message: str) -> None:
         ({"placement": "post", "blocks": [0, "x"]}, f"insert.0.blocks.1: a string 'x'; expected {BLOCKS}."),
         (
             {"blocks": "last"},
-            "insert.0.blocks: placement 'stage' goes once behind each stage; to choose blocks set placement: post.",
+            "insert.0.blocks: placement 'stage' goes once after each stage; to choose blocks set placement: post.",
         ),
         (
             {"after": ["x"], "stages": [1]},

@@ -150,7 +150,7 @@ def test_a_list_of_names_that_all_are_the_same_long_text(tmp_path: Path) -> None
 
 
 def attribute_data(data: bytes, name: bytes) -> int:
-    """Returns where the value of an attribute stands that was written last: behind its name, type and space."""
+    """Returns where the value of an attribute stands that was written last: after its name, type and space."""
     at = data.rindex(name)
     return at + sum((size + 7) // 8 * 8 for size in struct.unpack_from("<3H", data, at - 6))
 

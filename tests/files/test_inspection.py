@@ -60,7 +60,7 @@ def test_the_table(good: dict[str, bytes], tmp_path: Path) -> None:
     assert [line.split()[0] for line in lines] == ["file", "format", "model", "layers", "attention", "parameters"]
     assert lines[1] == f"format      legacy HDF5 model, Keras {keras.__version__}"
     assert lines[2] == "model       net (Sequential)"
-    assert lines[4].startswith("attention   4 inserted: b0_project_bn_cbam (CBAM) behind b0_project_bn, ")
+    assert lines[4].startswith("attention   4 inserted: b0_project_bn_cbam (CBAM) after b0_project_bn, ")
 
 
 def test_a_real_file_is_read_and_loaded() -> None:

@@ -19,7 +19,7 @@ from keras.src.saving import serialization_lib
 
 import attnzoo
 from attnzoo.errors import AttnzooError, printable
-from attnzoo.files.known_classes import weights_at_most
+from attnzoo.files.budget import weights_at_most
 from tests.files.conftest import TRUST, UNKNOWN, refusal, risk
 from tests.files.mutations import zipped
 
@@ -250,7 +250,7 @@ def test_configs_of_absurd_form(text: bytes, message: str, members: dict[str, by
         ("/tmp/x", "its member '/tmp/x' leads out of the archive."),
         ("a\\..\\..\\x", "its member 'a\\\\..\\\\..\\\\x' leads out of the archive."),
         ("C:\\x", "its member 'C:\\\\x' leads out of the archive."),
-        ("config.json", "its member 'config.json' stands in the archive twice."),
+        ("config.json", "its member 'config.json' appears twice in the archive."),
         ("assets/\x1b[2J", "its member 'assets/\\x1b[2J' has control characters in its name."),
     ],
 )

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 
 from attnzoo.errors import AttnzooError
-from attnzoo.files.load import load_model, save_model
+from attnzoo.files.load import load_model
+from attnzoo.files.save import save_model
 from attnzoo.layers import CBAM
 
 

@@ -6,7 +6,7 @@ import importlib.util
 from unittest import mock
 
 import attnzoo
-from attnzoo.rewriting.model_class import Attended
+from attnzoo.layers._attended import Attended
 
 from ..networks.test_composites import hidden, units
 from ..rewriting import test_backbone_classes as known
@@ -56,7 +56,7 @@ SAVED = [
     (
         lambda: with_attention_in_an_attribute().save("m.keras"),
         "'stem_relu_se' in 'net' cannot be saved: an attribute of the model holds its output, while layers read past"
-        " it; delete the attribute first, or put the attention behind a layer.",
+        " it; delete the attribute first, or put the attention after a layer.",
     ),
     (
         lambda: attnzoo.augment(WithPreset(name="mine"), "se", stages=[1]).save_to_preset("preset"),

@@ -9,7 +9,7 @@ import keras
 from keras import layers
 
 import attnzoo
-import attnzoo._keras.graph
+import attnzoo._keras.recursion
 from attnzoo.layers._registry import attention_class
 from attnzoo.testing import check_attention
 
@@ -55,7 +55,7 @@ def too_deep():
     model, limit = keras.Model(inputs, x), sys.getrecursionlimit()
     sys.setrecursionlimit(700)
     try:
-        with mock.patch.object(attnzoo._keras.graph, "DEEP", 0):
+        with mock.patch.object(attnzoo._keras.recursion, "DEEP", 0):
             return attnzoo.strip(model)
     finally:
         sys.setrecursionlimit(limit)
@@ -156,7 +156,7 @@ NO_CONFIG = (
 MODELS = [
     (
         too_deep,
-        "the model is deeper than Python lets Keras follow, 700 calls in one another;"
+        "the model is deeper than Python lets Keras follow, a recursion depth of 700;"
         " if none of its layers calls itself, try again after sys.setrecursionlimit(7000).",
     ),
     (
@@ -216,7 +216,7 @@ MODELS = [
     ),
     (
         popped,
-        "'b_se' has no place: 'seq' has changed since the plan was made; plan again.",
+        "'b_se' cannot be inserted: 'seq' has changed since the plan was made; plan again.",
     ),
     (
         augmented(lambda: layers.ReLU(name="relu"), Wider),

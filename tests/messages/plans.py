@@ -66,7 +66,7 @@ def flat():
 
 @functools.cache
 def odd():
-    """Layers that attention cannot go behind, each for a reason of its own."""
+    """Layers that attention cannot go after, each for a reason of its own."""
 
     class Halves(layers.Layer):
         def call(self, x):
@@ -126,7 +126,7 @@ STAGES_AND_BLOCKS = [
     ),
     (
         plan(blocks=[0]),
-        "placement 'stage' goes once behind each stage and takes no blocks; use placement 'post' to choose blocks.",
+        "placement 'stage' goes once after each stage and takes no blocks; use placement 'post' to choose blocks.",
     ),
     (
         plan(blocks="lst", placement="post"),
@@ -203,7 +203,7 @@ NAMED_LAYERS = [
     (
         plan(after=["through", "halves", "flat"], model=odd),
         "after names no layer of 'odd' that can be attended to; 'through': its output is an input of the model as it"
-        " came, 'halves': it has 2 outputs, and attention goes behind one map, 'flat': its output (None, 2048) is not a"
+        " came, 'halves': it has 2 outputs, and attention goes after one map, 'flat': its output (None, 2048) is not a"
         " feature map.",
     ),
 ]
@@ -269,7 +269,7 @@ MODULES = [
     ),
     (
         plan(model=unknown_channels, after="relu"),
-        "attention 'se' cannot go on 1 of 1 sites: behind 'relu': its number of channels is not known.",
+        "attention 'se' cannot go on 1 of 1 sites: after 'relu': its number of channels is not known.",
     ),
     *((plan(key, model=net, after=after, **options), text) for key, options, after, text in REFUSED),
 ]
@@ -285,7 +285,7 @@ FREEZE = [
     ),
     (
         freeze(backbone, "head"),
-        "train='head': 'backbone' has no head; add one behind global pooling, or choose another part.",
+        "train='head': 'backbone' has no head; add one after global pooling, or choose another part.",
     ),
     (
         freeze(lambda: keras.Sequential([keras.Input((8,)), layers.Dense(2)], name="mlp"), "head"),

@@ -179,7 +179,7 @@ BUILDING = [
     ),
     (
         build(flat, head={"classes": 2}),
-        "head: needs one feature map to stand on; the backbone has (None, 3).",
+        "head: needs a single feature map as input; the backbone has (None, 3).",
     ),
     (
         build(

@@ -121,9 +121,9 @@ def test_after_reaches_into_nested_models_and_behind_them():
     inputs = keras.Input((64, 64, 3))
     model = keras.Model(inputs, layers.GlobalAveragePooling2D()(backbone(inputs)))
     inside = attnzoo.plan(model, "se", after=f"{backbone.name}/block_2_add")
-    behind = attnzoo.plan(model, "se", after=backbone.name)
+    after = attnzoo.plan(model, "se", after=backbone.name)
     assert [(s.path, s.host) for s in inside] == [(f"{backbone.name}/block_2_add", "block_2_add")]
-    assert [(s.path, s.host) for s in behind] == [(f"{backbone.name}/out_relu", "out_relu")]
+    assert [(s.path, s.host) for s in after] == [(f"{backbone.name}/out_relu", "out_relu")]
 
 
 def test_layers_that_make_no_map_are_left_out(resnet):

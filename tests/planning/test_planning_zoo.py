@@ -25,45 +25,45 @@ REFUSED = [
         "sge",
         {"groups": 8},
         EVERYWHERE,
-        "attention 'sge' cannot go on 1 of 3 sites: behind 'a' (16 x 16 x 12): 12 channels do not divide into groups=8 "
+        "attention 'sge' cannot go on 1 of 3 sites: after 'a' (16 x 16 x 12): 12 channels do not divide into groups=8 "
         "(groups=6 would fit). Without groups=8 it fits every site.",
     ),
     (
         "ema",
         {"groups": 32},
         EVERYWHERE,
-        "attention 'ema' cannot go on 3 of 3 sites: behind 'a' (16 x 16 x 12): 12 channels do not divide into groups=32"
-        " (groups=12 would fit); behind 'b' (8 x 8 x 24): 24 channels do not divide into groups=32 (groups=24 would "
-        "fit); behind 'c' (4 x 4 x 40): 40 channels do not divide into groups=32 (groups=20 would fit). Without "
+        "attention 'ema' cannot go on 3 of 3 sites: after 'a' (16 x 16 x 12): 12 channels do not divide into groups=32"
+        " (groups=12 would fit); after 'b' (8 x 8 x 24): 24 channels do not divide into groups=32 (groups=24 would "
+        "fit); after 'c' (4 x 4 x 40): 40 channels do not divide into groups=32 (groups=20 would fit). Without "
         "groups=32 it fits every site.",
     ),
     (
         "ela",
         {"kernel_size": 5, "norm_groups": 16},
         ["b"],
-        "attention 'ela' cannot go on 1 of 1 sites: behind 'b' (8 x 8 x 24): 24 channels do not divide into "
+        "attention 'ela' cannot go on 1 of 1 sites: after 'b' (8 x 8 x 24): 24 channels do not divide into "
         "norm_groups=16 (norm_groups=12 would fit). Without norm_groups=16 it fits every site.",
     ),
     (
         "ela",
         {"norm_groups": 16, "group_width": 9},
         ["b"],
-        "attention 'ela' cannot go on 1 of 1 sites: behind 'b' (8 x 8 x 24): 24 channels do not divide into "
+        "attention 'ela' cannot go on 1 of 1 sites: after 'b' (8 x 8 x 24): 24 channels do not divide into "
         "norm_groups=16 (norm_groups=12 would fit).",
     ),
     (
         "fca",
         {"num_frequencies": 16},
         ["a", "c"],
-        "attention 'fca' cannot go on 2 of 2 sites: behind 'a' (16 x 16 x 12): 12 channels do not divide into "
-        "num_frequencies=16 (num_frequencies=4 would fit); behind 'c' (4 x 4 x 40): 40 channels do not divide into "
+        "attention 'fca' cannot go on 2 of 2 sites: after 'a' (16 x 16 x 12): 12 channels do not divide into "
+        "num_frequencies=16 (num_frequencies=4 would fit); after 'c' (4 x 4 x 40): 40 channels do not divide into "
         "num_frequencies=16 (num_frequencies=8 would fit). Without num_frequencies=16 it fits every site.",
     ),
     (
         "nl",
         {"subsample": 8},
         EVERYWHERE,
-        "attention 'nl' cannot go on 1 of 3 sites: behind 'c' (4 x 4 x 40): a map of height 4 cannot be pooled by "
+        "attention 'nl' cannot go on 1 of 3 sites: after 'c' (4 x 4 x 40): a map of height 4 cannot be pooled by "
         "subsample=8. Without subsample=8 it fits every site.",
     ),
 ]
@@ -80,7 +80,7 @@ def test_hosts_with_the_same_reason_stand_together_and_a_map_of_open_size_shows_
     with pytest.raises(PlanError) as error:
         attnzoo.plan(net(None), "ge", gather="conv", after=EVERYWHERE)
     assert str(error.value) == (
-        "attention 'ge' cannot go on 3 of 3 sites: behind 'a' (? x ? x 12), 'b' (? x ? x 24), 'c' (? x ? x 40): "
+        "attention 'ge' cannot go on 3 of 3 sites: after 'a' (? x ? x 12), 'b' (? x ? x 24), 'c' (? x ? x 40): "
         "gather='conv' over the whole map has a weight for each position, so height and width must be known. "
         "Without gather='conv' it fits every site."
     )
@@ -94,7 +94,7 @@ def test_many_hosts_are_counted():
         attnzoo.plan(keras.Model(inputs, x), "sge", groups=4, after="c*")
     hosts = ", ".join(f"'c{i}' (8 x 8 x 6)" for i in range(6))
     assert str(error.value) == (
-        f"attention 'sge' cannot go on 9 of 9 sites: behind {hosts}, ... (3 more): 6 channels do not divide into "
+        f"attention 'sge' cannot go on 9 of 9 sites: after {hosts}, ... (3 more): 6 channels do not divide into "
         "groups=4 (groups=3 would fit). Without groups=4 it fits every site."
     )
 

@@ -13,8 +13,8 @@ from keras import layers
 
 import attnzoo
 from attnzoo.errors import AttnzooError, RewriteError
+from attnzoo.layers._attended import Attended
 from attnzoo.planning.placement import PLACEMENTS
-from attnzoo.rewriting.model_class import Attended
 
 from ..helpers import (
     array,
@@ -422,12 +422,12 @@ def config_of_net():
         ),
         (
             lambda c: c["attention"][0].update(behind=[500, 0]),
-            "'net': 'high_out_se' is to stand where the model has no operation; its config was changed after it was"
+            "'net': 'high_out_se' refers to an operation this model does not have; its config was changed after it was"
             " saved.",
         ),
         (
             lambda c: c["attention"][0].update(model=3),
-            "'net': 'high_out_se' is to stand where the model has no operation; its config was changed after it was"
+            "'net': 'high_out_se' refers to an operation this model does not have; its config was changed after it was"
             " saved.",
         ),
         (

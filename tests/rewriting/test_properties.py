@@ -113,7 +113,7 @@ def check_plan(plan, model, new):
         assert site.name.startswith(f"{site.host}_{site.attention}")
         assert (layer.site, layer.trainable) == (site.host, True)
     calls = attnzoo.describe(model).graph.calls
-    if not any(c.inserted for c in calls):  # else a site stands where the last attention behind its host does
+    if not any(c.inserted for c in calls):  # else a site stands where the last attention after its host does
         order = ["/".join((*c.path, c.op.name)) for c in calls]
         found = [order.index(s.path) for s in plan if s.path in order]
         assert found == sorted(found)

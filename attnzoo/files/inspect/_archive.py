@@ -117,7 +117,7 @@ class Archive:
         for info in self.members:
             if info.flag_bits & 0x1:
                 raise Unreadable(f"its member {quoted(info.orig_filename)} is encrypted.")
-            problem = _problem(info) or ("stands in the archive twice" if info.filename in seen else None)
+            problem = _problem(info) or ("appears twice in the archive" if info.filename in seen else None)
             seen.add(info.filename)
             if problem:
                 self.findings.defect(f"its member {quoted(info.orig_filename)} {problem}.")

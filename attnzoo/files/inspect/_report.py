@@ -16,7 +16,7 @@ class Inserted:
     Attributes:
         name: of the layer.
         kind: its class.
-        site: the layer that it stands behind.
+        site: the layer that it stands after.
     """
 
     name: str
@@ -84,8 +84,8 @@ class FileReport:
             rows.append(("model", f"{self.model[1]} ({self.model[0]})"))
             counts = listing((f"{count} {name}" for name, count in self.layers), 20)
             rows.append(("layers", f"{sum(n for _, n in self.layers):,}" + (f": {counts}" if counts else "")))
-            behind = listing((f"{a.name} ({a.kind}) behind {a.site}" for a in self.attention), 40)
-            rows.append(("attention", f"{len(self.attention)} inserted" + (f": {behind}" if behind else "")))
+            after = listing((f"{a.name} ({a.kind}) after {a.site}" for a in self.attention), 40)
+            rows.append(("attention", f"{len(self.attention)} inserted" + (f": {after}" if after else "")))
         rows.append(("parameters", f"{self.parameters:,}"))
         if self.custom:
             rows.append(("custom", listing(self.custom, 20)))

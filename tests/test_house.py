@@ -1,0 +1,55 @@
+"""The house: what CONTRIBUTING promises about where things are."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import attnzoo
+
+PACKAGE = Path(attnzoo.__file__).parent
+WINGS = sorted(p.name for p in PACKAGE.iterdir() if (p / "__init__.py").exists())
+
+
+def sources() -> dict[str, str]:
+    return {p.relative_to(PACKAGE).as_posix(): p.read_text("utf-8") for p in PACKAGE.rglob("*.py")}
+
+
+def test_private_modules_of_keras_are_imported_in_one_folder() -> None:
+    found = {name for name, text in sources().items() if re.search(r"^\s*(from|import) keras\.src", text, re.MULTILINE)}
+    assert found
+    assert {name.partition("/")[0] for name in found} == {"_keras"}
+
+
+def test_no_package_has_the_name_of_a_public_function() -> None:
+    values = {name for name in attnzoo.__all__ if callable(getattr(attnzoo, name))}
+    assert not values & set(WINGS)
+
+
+@pytest.mark.parametrize("first", ["layers", *(w for w in WINGS if w not in ("layers", "cli"))])
+def test_any_wing_may_be_imported_first(first: str) -> None:
+    """The layers register while Keras is being imported, which may be in the middle of an import of attnzoo's."""
+    script = f"import attnzoo.{first}, keras; print(keras.saving.get_registered_object('attnzoo>Attended'))"
+    done = subprocess.run([sys.executable, "-W", "error::RuntimeWarning", "-c", script], capture_output=True, text=True)
+    assert done.stdout == "<class 'attnzoo.layers._attended.Attended'>\n", done.stderr
+
+
+def test_importing_keras_survives_an_attnzoo_that_cannot_register() -> None:
+    script = (
+        "import sys, warnings\n"
+        "import attnzoo\n"
+        "sys.modules['attnzoo.layers'] = None\n"
+        "with warnings.catch_warnings(record=True) as caught:\n"
+        "    warnings.simplefilter('always', RuntimeWarning)\n"
+        "    import keras\n"
+        "print(*[str(w.message) for w in caught if 'attnzoo' in str(w.message)])\n"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == (
+        "attnzoo cannot register its layers with Keras (ModuleNotFoundError: import of attnzoo.layers halted; None in"
+        " sys.modules); models with attention will not load.\n"
+    )
