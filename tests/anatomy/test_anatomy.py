@@ -268,22 +268,3 @@ def test_printed_table():
         "    2       2        16  2 residual  s1b1_out\n"
         "    3       4        32  2 residual  s2b1_out"
     )
-
-
-def test_a_model_without_maps_says_so():
-    inputs = keras.Input((4,))
-    model = keras.Model(inputs, layers.Dense(2)(inputs), name="flat")
-    assert str(attnzoo.describe(model)) == "flat: no stages found; name layers with after=[...] instead."
-
-
-def test_attention_of_the_backbone_stands_below_the_table():
-    inputs = x = keras.Input((8, 8, 4), name="image")
-    y = layers.Conv2D(4, 3, padding="same")(x)
-    gate = layers.Conv2D(4, 1, activation="sigmoid")(layers.GlobalAveragePooling2D(keepdims=True)(y))
-    model = keras.Model(inputs, layers.Add(name="sum")([x, layers.Multiply()([y, gate])]), name="gated")
-    assert str(attnzoo.describe(model)) == (
-        "gated\n"
-        "stage  stride  channels  blocks      output\n"
-        "    1       1         4  1 residual  sum\n"
-        "The backbone carries squeeze-and-excitation of its own."
-    )

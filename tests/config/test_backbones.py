@@ -11,7 +11,6 @@ import pytest
 
 import attnzoo
 from attnzoo import backbones
-from attnzoo.errors import AttnzooError, ConfigError
 
 
 @pytest.fixture
@@ -57,38 +56,6 @@ def test_a_registered_function_is_a_backbone(registry: dict[str, Any]) -> None:
     assert "tiny" in attnzoo.list_backbones()
     model = attnzoo.build({"backbone": {"name": "tiny", "input_shape": [16, 16, 3], "width": 6}})
     assert (model.name, model.output_shape) == ("tiny", (None, 14, 14, 6))
-
-
-@pytest.mark.parametrize(
-    ("backbone", "message"),
-    [
-        ({"widht": 3}, "backbone.widht: not an option of tiny. Did you mean 'width'? Known: name, input_shape, width."),
-        ({"width": "3"}, "backbone.width: a string '3'; expected a whole number."),
-        ({"weights": "imagenet"}, "backbone.weights: has no effect: a registered backbone takes input_shape."),
-        ({"include_top": False}, "backbone.include_top: has no effect: a registered backbone takes input_shape."),
-    ],
-)
-def test_options_of_a_registered_function_are_checked(
-    backbone: dict[str, Any], message: str, registry: dict[str, Any]
-) -> None:
-    attnzoo.register_backbone("tiny")(tiny)
-    with pytest.raises(ConfigError) as error:
-        attnzoo.load_config({"backbone": {"name": "tiny", **backbone}})
-    assert str(error.value) == message
-
-
-@pytest.mark.parametrize(
-    ("name", "make", "message"),
-    [
-        ("ResNet50", tiny, "register_backbone('ResNet50'): the name is taken already."),
-        ("a:b", tiny, "register_backbone('a:b'): use letters, digits, '_', '-' and '.'."),
-        ("x", 3, "register_backbone('x'): 3 is not a function."),
-    ],
-)
-def test_what_cannot_be_registered(name: str, make: Any, message: str, registry: dict[str, Any]) -> None:
-    with pytest.raises(AttnzooError) as error:
-        attnzoo.register_backbone(name)(make)
-    assert str(error.value) == message
 
 
 def test_the_error_of_a_registered_function_stays_its_own(registry: dict[str, Any]) -> None:

@@ -189,54 +189,6 @@ def test_weights_that_fit_only_in_part_are_refused(tmp_path: Path) -> None:
     assert text == f"backbone.weights: weights '{path}': fit MobileNetV2 only in part: 'predictions' is missing."
 
 
-@pytest.mark.parametrize(
-    ("error", "reason"),
-    [
-        (Exception("URL fetch failure on https://x/w.h5: None -- [Errno -2] Name or service not known"), None),
-        (TimeoutError("The read operation timed out"), None),
-        (ValueError("Incomplete or corrupted file detected. The auto file hash does not match."), None),
-    ],
-)
-def test_a_failed_download_says_what_to_do(error: Exception, reason: None, monkeypatch: pytest.MonkeyPatch) -> None:
-    def get_file(*args: Any, **kwargs: Any) -> str:
-        raise error
-
-    monkeypatch.setattr("keras.src.utils.file_utils.get_file", get_file)
-    assert fails({"backbone": {"name": "ResNet50", "input_shape": [32, 32, 3]}}) == (
-        f"backbone.weights: the download of the ImageNet weights of ResNet50 failed: {error}; "
-        "set backbone.weights to null or to a local file."
-    )
-
-
-@pytest.mark.parametrize(
-    ("config", "message"),
-    [
-        (
-            {"backbone": {**SMALL, "input_shape": [10, 10, 3]}},
-            "backbone: MobileNetV2 cannot be made: Input size must be at least 32x32; "
-            "Received: input_shape=(10, 10, 3)",
-        ),
-        ({"backbone": {"name": "file:/none/x.keras"}}, "backbone: /none/x.keras: no such file."),
-        (
-            {"backbone": SMALL, "head": {"classes": 2, "name": "Conv1"}},
-            "head: the backbone has a layer 'Conv1' already.",
-        ),
-        (
-            {"backbone": {"name": "keras_hub:resnet_18_imagenet"}},
-            "backbone: keras_hub is not installed; run `pip install 'attnzoo[keras-hub]'`.",
-        ),
-        (
-            {"backbone": {"name": "keras_cv:resnet18_imagenet"}},
-            "backbone: keras_cv is not installed; run `pip install 'attnzoo[keras-cv]'`.",
-        ),
-    ],
-)
-def test_what_cannot_be_built(config: Any, message: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("sys").modules, "keras_hub", None)
-    monkeypatch.setitem(__import__("sys").modules, "keras_cv", None)
-    assert fails(config) == message
-
-
 def test_a_plan_that_fails_names_the_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("c.yaml").write_text(

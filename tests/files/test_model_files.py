@@ -18,7 +18,7 @@ import pytest
 from keras.src.saving import serialization_lib
 
 import attnzoo
-from attnzoo.errors import AttnzooError, printable
+from attnzoo.errors import AttnzooError
 from attnzoo.files.budget import weights_at_most
 from tests.files.conftest import TRUST, UNKNOWN, refusal, risk
 from tests.files.mutations import zipped
@@ -36,87 +36,6 @@ def dense(config: dict[str, Any]) -> dict[str, Any]:
 
 def function(module: str, name: str) -> dict[str, Any]:
     return {"module": module, "class_name": "function", "config": name, "registered_name": name}
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (
-            {"class_name": "TFSMLayer", "config": {"name": "t", "filepath": "/tmp/x"}},
-            risk("holds a TFSMLayer 't', a layer that runs a program from another file.", more=1),
-        ),
-        (
-            {"class_name": "TorchModuleWrapper", "config": {"name": "t", "module": "AAAA"}},
-            risk("holds a TorchModuleWrapper 't', code that would run on loading."),
-        ),
-        *(
-            (
-                {"class_name": name, "config": {"name": "f"}},
-                risk(f"holds a {name} 'f', code that would run on loading."),
-            )
-            for name in ("Lambda", "JaxLayer", "FlaxLayer")
-        ),
-        (
-            {"class_name": "Dense", "config": {"name": "d", "preset": "https://example.org/model"}},
-            risk("its config points at 'https://example.org/model', outside the file."),
-        ),
-        (
-            {"class_name": "StringLookup", "config": {"name": "s", "vocabulary": "/etc/passwd"}},
-            risk("its config points at '/etc/passwd', outside the file."),
-        ),
-        (
-            {"class_name": "Dense", "config": {"name": "d", "preset": "hf://someone/model"}},
-            risk("its config points at 'hf://someone/model', outside the file."),
-        ),
-        (
-            {"class_name": "system", "module": "os", "registered_name": None},
-            "holds a system" + UNKNOWN,
-        ),
-        (
-            {"class_name": "get_file", "module": "keras.utils", "registered_name": None},
-            "holds a get_file" + UNKNOWN,
-        ),
-        (
-            {"class_name": "Dense\x1b[31m", "registered_name": None},
-            risk("its config has control characters in the class_name 'Dense\\x1b[31m'."),
-        ),
-        (
-            {"class_name": "TypeSpec", "config": {"name": "t"}},
-            risk("holds a TypeSpec 't', an object of TensorFlow's that no layer needs."),
-        ),
-        ({"class_name": 3}, "its config names '3' as a class; expected a text."),
-    ],
-)
-def test_layers_that_are_refused(change: dict[str, Any], message: str, with_config: Save) -> None:
-    assert refusal(with_config(lambda config: dense(config).update(change))) == message
-
-
-@pytest.mark.parametrize(
-    ("activation", "message"),
-    [
-        (
-            {"class_name": "__lambda__", "config": {"value": "AAAA"}},
-            risk("holds a __lambda__, code that would run on loading."),
-        ),
-        (function("keras.utils", "get_file"), "holds a get_file" + UNKNOWN),
-        (function("keras.saving", "load_model"), "holds a load_model" + UNKNOWN),
-        (function("os", "system"), "holds a system" + UNKNOWN),
-    ],
-)
-def test_functions_that_are_refused(activation: Any, message: str, with_config: Save) -> None:
-    assert refusal(with_config(lambda c: dense(c)["config"].update(activation=activation))) == message
-
-
-def test_a_layer_called_on_constants_would_compute_while_it_is_loaded(with_config: Save) -> None:
-    constant = {"class_name": "__tensor__", "config": {"dtype": "float32", "value": [1.0]}}
-
-    def change(config: dict[str, Any]) -> None:
-        backbone = config["config"]["layers"][1]["config"]
-        backbone["layers"][1]["inbound_nodes"] = [{"args": [constant], "kwargs": {}}]
-
-    assert refusal(with_config(change)) == risk(
-        "its layer 'stem_conv' is called on constants and would compute while loading."
-    )
 
 
 @pytest.mark.parametrize("name", ["__numpy__", "__tensor__"])
@@ -198,69 +117,26 @@ def test_the_limit_is_gone_afterwards_and_holds_for_one_thread() -> None:
     assert keras.layers.Layer.add_weight is before
 
 
-def test_a_number_no_model_needs(with_config: Save) -> None:
-    path = with_config(lambda config: dense(config)["config"].update(units=10**400))
-    assert refusal(path) == risk("its config sets 'units' to a number of 1,329 bits, which no model needs.")
-
-
-def test_a_zip_bomb(members: dict[str, bytes], tmp_path: Path) -> None:
-    path = tmp_path / "m.keras"
-    path.write_bytes(zipped({**members, "assets/x": bytes(200 << 20)}.items(), zipfile.ZIP_DEFLATED))
-    size, unpacked = path.stat().st_size, (200 << 20) + sum(map(len, members.values()))
-    assert refusal(path) == risk(f"would grow from {size:,} to {unpacked:,} bytes: a decompression bomb.")
-
-
-def test_a_config_too_long_to_read(members: dict[str, bytes], tmp_path: Path) -> None:
-    path = tmp_path / "m.keras"
-    path.write_bytes(zipped({**members, "config.json": b" " * (17 << 20)}.items()))
-    assert refusal(path) == risk("its config.json has 17,825,792 bytes; expected 16,777,216 at most.")
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        (b"[" * 100_000, "its config.json is nested deeper than any model."),
-        (b'{"config": {"a": ' + b"[" * 300 + b"]" * 300 + b"}}", "its config is nested deeper than 200 levels."),
-        (b'{"config": [' + b"0," * 2_000_000 + b"0]}", "its config has more than 2,000,000 values."),
-        (
-            b'{"config": {"layers": [' + b'{"class_name": "A"},' * 20_001 + b"{}]}}",
-            "its config has more than 20,000 layers or 100,000 calls of them.",
-        ),
-        (b"[]", "its config does not describe a model."),
-        (
-            b"{",
-            "its config.json is not JSON: Expecting property name enclosed in double quotes: line 1 column 2 (char 1).",
-        ),
-        (b"3", "its config does not describe a model."),
-    ],
-)
-def test_configs_of_absurd_form(text: bytes, message: str, members: dict[str, bytes], tmp_path: Path) -> None:
-    path = tmp_path / "m.keras"
-    path.write_bytes(zipped({**members, "config.json": text}.items()))
-    assert refusal(path) == message
-
-
 # The archive ----------------------------------------------------------------------------------------------------
 
 
 @pytest.mark.parametrize(
-    ("name", "message"),
+    "name",
     [
-        ("../x", "its member '../x' leads out of the archive."),
-        ("/tmp/x", "its member '/tmp/x' leads out of the archive."),
-        ("a\\..\\..\\x", "its member 'a\\\\..\\\\..\\\\x' leads out of the archive."),
-        ("C:\\x", "its member 'C:\\\\x' leads out of the archive."),
-        ("config.json", "its member 'config.json' appears twice in the archive."),
-        ("assets/\x1b[2J", "its member 'assets/\\x1b[2J' has control characters in its name."),
+        "../x",
+        "/tmp/x",
+        "a\\..\\..\\x",
+        "C:\\x",
+        "config.json",
+        "assets/\x1b[2J",
     ],
 )
-def test_members_that_are_refused(name: str, message: str, members: dict[str, bytes], tmp_path: Path) -> None:
+def test_trust_lets_no_such_member_in(name: str, members: dict[str, bytes], tmp_path: Path) -> None:
     path = tmp_path / "m.keras"
     path.write_bytes(zipped([*members.items(), (name, members.get(name, b"x"))]))
-    assert refusal(path) == message
     with pytest.raises(AttnzooError) as error:
         attnzoo.load_model(path, trust=True)
-    assert str(error.value) == f"{path}: {message}"
+    assert str(error.value) == f"{path}: {refusal(path)}"
 
 
 def test_members_that_are_links_or_compressed_otherwise(members: dict[str, bytes], tmp_path: Path) -> None:
@@ -311,20 +187,3 @@ def odd_files(folder: Path) -> None:
     (folder / "zero.h5").symlink_to("/dev/zero")
     (folder / "a.keras").symlink_to("b.keras")
     (folder / "b.keras").symlink_to("a.keras")
-
-
-ODD_FILES = [
-    ("pipe.keras", "is a pipe, a socket or a device; expected an ordinary file."),
-    ("zero.h5", "is a pipe, a socket or a device; expected an ordinary file."),
-    ("a.keras", "cannot be read: Too many levels of symbolic links."),
-    ("a\0b.keras", "cannot be read: embedded null byte."),
-]
-
-
-@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="needs pipes and links")
-@pytest.mark.parametrize(("name", "message"), ODD_FILES)
-def test_what_is_no_ordinary_file_is_not_opened(name: str, message: str, tmp_path: Path) -> None:
-    odd_files(tmp_path)
-    with pytest.raises(AttnzooError) as error:
-        attnzoo.load_model(tmp_path / name)
-    assert str(error.value) == printable(f"{tmp_path / name}: {message}")

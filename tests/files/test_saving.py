@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -67,28 +68,22 @@ def make_folder(path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "spoil", "message"),
+    ("name", "spoil"),
     [
-        ("m.keras", truncate, "an incomplete .keras file; copy or download it again."),
-        ("m.keras", cut_to_a_tenth, "an incomplete .keras file; copy or download it again."),
-        ("m.keras", overwrite, "not a .keras file, though its name ends so."),
-        ("m.keras", damage_the_middle, None),
-        ("m.keras", remove, "no such file."),
-        ("m.keras", make_folder, "is a folder; expected a .keras or .h5 file."),
-        ("m.h5", cut_to_a_tenth, None),
-        ("m.h5", overwrite, "not an HDF5 file, though its name ends so."),
-        ("m.h5", remove, "no such file."),
-        (
-            "m.weights.h5",
-            None,
-            "holds weights only, not a model; give it as backbone.weights or to attnzoo.load_backbone_weights.",
-        ),
-        ("m.txt", None, "expected a .keras or .h5 file."),
+        ("m.keras", truncate),
+        ("m.keras", cut_to_a_tenth),
+        ("m.keras", overwrite),
+        ("m.keras", damage_the_middle),
+        ("m.keras", remove),
+        ("m.keras", make_folder),
+        ("m.h5", cut_to_a_tenth),
+        ("m.h5", overwrite),
+        ("m.h5", remove),
+        ("m.weights.h5", None),
+        ("m.txt", None),
     ],
 )
-def test_files_that_are_no_model(
-    name: str, spoil: Callable[[Path], None] | None, message: str | None, tmp_path: Path
-) -> None:
+def test_files_that_are_no_model(name: str, spoil: Callable[[Path], None] | None, tmp_path: Path) -> None:
     path = tmp_path / name
     if spoil:
         net().save(path)
@@ -98,8 +93,6 @@ def test_files_that_are_no_model(
     text = str(error.value)
     assert "\n" not in text
     assert text.startswith(f"{path}: ")
-    if message:
-        assert text == f"{path}: {message}"
     assert error.value.__suppress_context__ or error.value.__context__ is None
 
 
@@ -127,21 +120,20 @@ def test_an_unknown_layer_names_itself(suffix: str, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    ("name", "message"),
+    "name",
     [
-        ("m.h5", "{path}: a model is saved to a file that ends in .keras."),
-        ("none/m.keras", "{path}: the folder {path.parent} does not exist."),
-        ("old.keras", "{path}: exists already; give another name or allow overwriting (--force, overwrite=True)."),
-        ("folder.keras", "{path}: is a folder."),
+        "m.h5",
+        "none/m.keras",
+        "old.keras",
+        "folder.keras",
     ],
 )
-def test_where_a_model_is_not_saved(name: str, message: str, tmp_path: Path) -> None:
+def test_where_a_model_is_not_saved(name: str, tmp_path: Path) -> None:
     (tmp_path / "old.keras").write_text("mine")
     (tmp_path / "folder.keras").mkdir()
     path = tmp_path / name
-    with pytest.raises(AttnzooError) as error:
+    with pytest.raises(AttnzooError, match=f"^{re.escape(str(path))}: "):
         save_model(net(), path)
-    assert str(error.value) == message.format(path=path)
     assert (tmp_path / "old.keras").read_text() == "mine"
 
 

@@ -8,7 +8,6 @@ import pytest
 from keras import ops
 
 import attnzoo
-from attnzoo.errors import AttnzooError
 from attnzoo.layers._registry import attention_class, options_of
 
 CHANGES = {
@@ -80,122 +79,6 @@ def test_every_option_changes_the_layer(key, option, value):
 def test_the_table_holds_every_option_of_every_attention():
     tested = {(key, option) for key, option, _ in TABLE}
     assert tested == {(key, option) for key in attnzoo.list_attentions() for option in options_of(attention_class(key))}
-
-
-WHOLE = "is not a whole number of 1 or more."
-ABOVE = "is not a number above 0."
-BAD = [
-    ("bam", {"ratio": 0}, f"BAM: ratio=0 {WHOLE}"),
-    ("bam", {"dilation": 1.5}, f"BAM: dilation=1.5 {WHOLE}"),
-    ("bam", {"num_convs": True}, f"BAM: num_convs=True {WHOLE}"),
-    ("bam", {"combine": "add"}, "BAM: combine='add' is not one of 'sum', 'product'."),
-    ("cbam", {"kernel_size": 4}, "SpatialAttention: kernel_size=4 must be odd."),
-    ("cbam", {"pool_order": "max"}, "SpatialAttention: pool_order='max' is not one of 'mean_max', 'max_mean'."),
-    ("channel", {"ratio": "8"}, f"ChannelAttention: ratio='8' {WHOLE}"),
-    ("coord", {"hidden": 0}, f"CoordinateAttention: hidden=0 {WHOLE}"),
-    ("coord", {"min_hidden": -1}, f"CoordinateAttention: min_hidden=-1 {WHOLE}"),
-    ("eca", {"gamma": 0}, "EfficientChannelAttention: gamma=0 is not a number other than 0."),
-    ("eca", {"kernel_size": 2}, "EfficientChannelAttention: kernel_size=2 must be odd."),
-    (
-        "eca",
-        {"padding": "cyclic"},
-        "EfficientChannelAttention: padding='cyclic' is not one of 'same', 'circular'.",
-    ),
-    ("ela", {"kernel_size": 6}, "EfficientLocalAttention: kernel_size=6 must be odd."),
-    ("ela", {"activation": "relu"}, "EfficientLocalAttention: activation='relu' is not one of 'none', 'silu'."),
-    ("ela", {"norm_groups": 0}, f"EfficientLocalAttention: norm_groups=0 {WHOLE}"),
-    ("ela", {"group_width": None}, f"EfficientLocalAttention: group_width=None {WHOLE}"),
-    ("ema", {"groups": 2.0}, f"EfficientMultiScaleAttention: groups=2.0 {WHOLE}"),
-    (
-        "ese",
-        {"gate": "hardsigmoid"},
-        "EffectiveSqueezeExcite: gate='hardsigmoid' is not one of 'sigmoid', 'hard_sigmoid'. "
-        "Did you mean 'hard_sigmoid'?",
-    ),
-    ("fca", {"num_frequencies": 3}, "FrequencyChannelAttention: num_frequencies=3 is not one of 1, 2, 4, 8, 16, 32."),
-    ("fca", {"size": 10}, "FrequencyChannelAttention: size=10 is not a multiple of 7."),
-    (
-        "fca",
-        {"selection": "top16"},
-        "FrequencyChannelAttention: selection='top16' is not one of 'top', 'low', 'bot'. Did you mean 'top'?",
-    ),
-    ("gc", {"fusion": "mul"}, "GlobalContext: fusion='mul' is not one of 'add', 'scale'."),
-    ("gc", {"pooling": "avg"}, "GlobalContext: pooling='avg' is not one of 'attention', 'mean'."),
-    ("gc", {"epsilon": 0}, f"GlobalContext: epsilon=0 {ABOVE}"),
-    ("gct", {"mode": "l3"}, "GatedChannelTransformation: mode='l3' is not one of 'l2', 'l1'."),
-    ("gct", {"epsilon": float("inf")}, f"GatedChannelTransformation: epsilon=inf {ABOVE}"),
-    ("ge", {"extent": 3}, "GatherExcite: extent=3 is not 0 or a power of two from 2 to 32."),
-    ("ge", {"extent": True}, "GatherExcite: extent=True is not 0 or a power of two from 2 to 32."),
-    ("ge", {"gather": "max"}, "GatherExcite: gather='max' is not one of 'mean', 'conv'."),
-    ("lcbam", {"kernel_size": 8}, "LightCBAM: kernel_size=8 must be odd."),
-    ("nl", {"scale": "sqrt"}, "NonLocal: scale='sqrt' is not one of 'none', 'hidden', 'channels'."),
-    ("nl", {"subsample": 0}, f"NonLocal: subsample=0 {WHOLE}"),
-    ("nl", {"hidden": 0}, f"NonLocal: hidden=0 {WHOLE}"),
-    ("scse", {"combine": "sum"}, "SCSE: combine='sum' is not one of 'add', 'max'."),
-    ("se", {"gate": "tanh"}, "SqueezeExcite: gate='tanh' is not one of 'sigmoid', 'hard_sigmoid'."),
-    ("sge", {"groups": 0}, f"SpatialGroupEnhance: groups=0 {WHOLE}"),
-    ("simam", {"e_lambda": 0}, f"SimAM: e_lambda=0 {ABOVE}"),
-    ("spatial", {"kernel_size": 2}, "SpatialAttention: kernel_size=2 must be odd."),
-    ("srm", {"epsilon": "small"}, f"StyleRecalibration: epsilon='small' {ABOVE}"),
-    ("triplet", {"kernel_size": 4}, "TripletAttention: kernel_size=4 must be odd."),
-    (
-        "strip",
-        {"init": "ident"},
-        "StripAttention: init='ident' is not one of 'paper', 'identity'. Did you mean 'identity'?",
-    ),
-    (
-        "strip",
-        {"data_format": "channel_last"},
-        "StripAttention: data_format='channel_last' is not one of 'channels_last', 'channels_first'. "
-        "Did you mean 'channels_last'?",
-    ),
-]
-
-
-@pytest.mark.parametrize(("key", "options", "message"), BAD, ids=str)
-def test_a_bad_value_is_refused_in_one_line(key, options, message):
-    with pytest.raises(AttnzooError) as error:
-        attention_class(key)(**options)
-    assert str(error.value) == message
-
-
-REFUSED = [
-    ("sge", {"groups": 5}, (None, 8, 8, 12), "12 channels do not divide into groups=5 (groups=4 would fit)"),
-    ("ema", {"groups": 32}, (None, 8, 8, 24), "24 channels do not divide into groups=32 (groups=24 would fit)"),
-    (
-        "ela",
-        {"norm_groups": 9},
-        (None, 8, 8, 16),
-        "16 channels do not divide into norm_groups=9 (norm_groups=8 would fit)",
-    ),
-    (
-        "ela",
-        {"group_width": 8},
-        (None, 8, 8, 20),
-        "20 channels do not divide into group_width=8 (group_width=5 would fit)",
-    ),
-    (
-        "fca",
-        {"num_frequencies": 16},
-        (None, 8, 8, 24),
-        "24 channels do not divide into num_frequencies=16 (num_frequencies=8 would fit)",
-    ),
-    (
-        "ge",
-        {"gather": "conv"},
-        (None, None, 8, 16),
-        "gather='conv' over the whole map has a weight for each position, so height and width must be known",
-    ),
-    ("nl", {"subsample": 4}, (None, 3, None, 16), "a map of height 3 cannot be pooled by subsample=4"),
-]
-
-
-@pytest.mark.parametrize(("key", "options", "shape", "reason"), REFUSED, ids=str)
-def test_a_map_that_does_not_fit_is_refused_with_what_would(key, options, shape, reason):
-    layer = attention_class(key)(name="here", **options)
-    with pytest.raises(AttnzooError) as error:
-        layer.build(shape)
-    assert str(error.value) == f"here: cannot attend to a map of shape {shape}: {reason}."
 
 
 @pytest.mark.parametrize("key", attnzoo.list_attentions())

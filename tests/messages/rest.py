@@ -1,14 +1,12 @@
-"""Configurations, backbones, files and the command line.
-
-Their tables stand beside the tests of their modules, as the parameters of a test; they are run from here as well, to
-see which `raise` each of them comes through.
-"""
+"""Backbones, building, saved files and the command line."""
 
 from __future__ import annotations
 
 import contextlib
+import io
 import sys
 import types
+import warnings
 from pathlib import Path
 from unittest import mock
 
@@ -16,59 +14,14 @@ import keras
 
 import attnzoo
 from attnzoo import backbones
+from attnzoo.cli import main
 from attnzoo.cli._main import _parser
-from attnzoo.config._yaml import read_text
-from attnzoo.errors import listing
 
-from ..cli import test_cli
-from ..config import test_backbones, test_build, test_load_config, test_yaml
+from ..config.test_backbones import tiny
+from ..config.test_build import SMALL
 from ..files import test_saving
-from .collector import Example
-from .models import NO_CONFIG, NoConfig, with_layer
-
-
-def rows(test):
-    """Returns the parameters of a test with one table."""
-    (mark,) = (m for m in test.pytestmark if m.name == "parametrize")
-    return mark.args[1]
-
-
-# Configurations --------------------------------------------------------------------------------------------------
-
-
-def load(config, overrides=None):
-    return lambda: attnzoo.load_config(config, overrides=overrides)
-
-
-def load_file(data):
-    def run():
-        Path("c.yaml").write_bytes(data)
-        attnzoo.load_config("c.yaml")
-
-    return run
-
-
-def load_folder():
-    Path("c.yaml").mkdir()
-    attnzoo.load_config("c.yaml")
-
-
-CONFIGURATIONS = [
-    *((load(given), text) for given, text in rows(test_load_config.test_other_things_are_refused)),
-    *((load_file(data), text) for data, text in rows(test_load_config.test_files_that_are_no_configuration)),
-    *((load("digits_small", given), text) for given, text in rows(test_load_config.test_override_problems)),
-    *((lambda t=t: read_text(t, "f"), text) for t, text in rows(test_yaml.test_refusals_say_where_and_why)),
-    (
-        load({"backbone": {"name": "ResNet50", "include_top": True, "pooling": "avg"}}),
-        "backbone.pooling: has no effect with include_top; remove it.",
-    ),
-    (load_folder, "c.yaml: cannot be read: Is a directory."),
-    (
-        load("se_resnet5"),
-        "no shipped configuration is called 'se_resnet5'. Did you mean 'se_resnet50'? Known:"
-        f" {', '.join(attnzoo.list_configs())}. A file of your own is given by its path, which ends in .yaml.",
-    ),
-]
+from .collector import Said, says
+from .models import NoConfig, with_layer
 
 # Backbones -------------------------------------------------------------------------------------------------------
 
@@ -109,11 +62,6 @@ def preset(**arguments):
     return run
 
 
-def without_keras_hub():
-    with mock.patch.dict(sys.modules, {"keras_hub": None}):
-        backbones.make_backbone("keras_hub:net_18")
-
-
 def weights_file(name):
     def run():
         Path("w.txt").touch()
@@ -123,36 +71,20 @@ def weights_file(name):
 
 
 BACKBONES = [
-    *((register(name, what), text) for name, what, text in rows(test_backbones.test_what_cannot_be_registered)),
-    (
-        make("Resnet50"),
-        "backbone 'Resnet50' is not known. Did you mean 'ResNet50'? Known:"
-        f" {listing(attnzoo.list_backbones(), 6)}, or file:PATH, keras_hub:PRESET, keras_cv:PRESET;"
-        " `attnzoo list backbones` shows all.",
-    ),
-    (make("file:"), "backbone 'file:' names no file; expected file:PATH."),
-    (
-        make("keras_hub:hf://user/net"),
-        "backbone 'keras_hub:hf://user/net' is not keras_hub:PRESET with a preset of letters, digits and '_'.",
-    ),
-    (make("file:none.keras"), "none.keras: no such file."),
-    (
-        make("MobileNetV2", weights=None, alhpa=1),
-        "backbone 'MobileNetV2' has no option 'alhpa'. Did you mean 'alpha'?",
-    ),
-    (
-        make("MobileNetV2", weights=None, input_shape=(10, 10, 3)),
-        "MobileNetV2 cannot be made: Input size must be at least 32x32; Received: input_shape=(10, 10, 3)",
-    ),
-    (weights_file("none.h5"), "weights 'none.h5': no such file."),
-    (
-        weights_file("w.txt"),
-        "weights 'w.txt': expected 'imagenet', null or a .keras, .h5 or .weights.h5 file.",
-    ),
-    (returning(3), "backbone 'net' returned a int; expected a keras.Model."),
-    (preset(), "keras_hub preset 'net_18' cannot be made: Unknown preset identifier."),
-    (preset(weights="w.h5"), "weights 'w.h5': a keras_hub preset takes 'imagenet' (its own) or null."),
-    (without_keras_hub, "keras_hub is not installed; run `pip install 'attnzoo[keras-hub]'`."),
+    register("ResNet50", tiny),
+    register("a:b", tiny),
+    register("x", 3),
+    make("Resnet50"),
+    make("file:"),
+    make("keras_hub:hf://user/net"),
+    make("file:none.keras"),
+    make("MobileNetV2", weights=None, alhpa=1),
+    make("MobileNetV2", weights=None, input_shape=(10, 10, 3)),
+    weights_file("none.h5"),
+    weights_file("w.txt"),
+    returning(3),
+    preset(),
+    preset(weights="w.h5"),
 ]
 
 # Building --------------------------------------------------------------------------------------------------------
@@ -171,26 +103,36 @@ def flat():
     return keras.Model(x, keras.layers.GlobalAveragePooling2D()(x))
 
 
+def build_config(config):
+    def run():
+        with mock.patch.dict(sys.modules, {"keras_hub": None, "keras_cv": None}):
+            attnzoo.build(config)
+
+    return run
+
+
+def download(error):
+    """Builds while the download of ImageNet weights fails."""
+
+    def run():
+        with mock.patch("keras.src.utils.file_utils.get_file", side_effect=error):
+            attnzoo.build({"backbone": {"name": "ResNet50", "input_shape": [32, 32, 3]}})
+
+    return run
+
+
 BUILDING = [
-    *(
-        (lambda config=config: attnzoo.build(config), text)
-        for config, text in rows(test_build.test_what_cannot_be_built)
-        if "keras_" not in text
-    ),
-    (
-        build(flat, head={"classes": 2}),
-        "head: needs a single feature map as input; the backbone has (None, 3).",
-    ),
-    (
-        build(
-            lambda: with_layer(keras.layers.ReLU()), insert=[{"attention": "se"}, {"attention": "eca", "stages": [9]}]
-        ),
-        "insert.1: 'net' has no stage 9; it has 1 (stride 1).",
-    ),
-    (
-        build(lambda: with_layer(NoConfig(1.0)), insert=[{"attention": "se"}]),
-        f"insert.0: {NO_CONFIG}",
-    ),
+    build_config({"backbone": {**SMALL, "input_shape": [10, 10, 3]}}),
+    build_config({"backbone": {"name": "file:/none/x.keras"}}),
+    build_config({"backbone": SMALL, "head": {"classes": 2, "name": "Conv1"}}),
+    build_config({"backbone": {"name": "keras_hub:resnet_18_imagenet"}}),
+    build_config({"backbone": {"name": "keras_cv:resnet18_imagenet"}}),
+    download(Exception("URL fetch failure on https://x/w.h5: None -- [Errno -2] Name or service not known")),
+    download(TimeoutError("The read operation timed out")),
+    download(ValueError("Incomplete or corrupted file detected. The auto file hash does not match.")),
+    build(flat, head={"classes": 2}),
+    build(lambda: with_layer(keras.layers.ReLU()), insert=[{"attention": "se"}, {"attention": "eca", "stages": [9]}]),
+    build(lambda: with_layer(NoConfig(1.0)), insert=[{"attention": "se"}]),
 ]
 
 # Files -----------------------------------------------------------------------------------------------------------
@@ -221,35 +163,78 @@ def save(name):
 
 
 FILES = [
-    *(
-        (spoilt(name, spoil), f"{name}: {text}")
-        for name, spoil, text in rows(test_saving.test_files_that_are_no_model)
-        if text
-    ),
-    (
-        foreign,
-        "m.keras: holds a Foreign, a class Keras does not know; in Python, import the package that defines it first.",
-    ),
-    *((save(name), text.format(path=Path(name))) for name, text in rows(test_saving.test_where_a_model_is_not_saved)),
+    spoilt("m.keras", test_saving.truncate),
+    spoilt("m.keras", test_saving.cut_to_a_tenth),
+    spoilt("m.keras", test_saving.overwrite),
+    spoilt("m.keras", test_saving.remove),
+    spoilt("m.keras", test_saving.make_folder),
+    spoilt("m.h5", test_saving.overwrite),
+    spoilt("m.h5", test_saving.remove),
+    spoilt("m.weights.h5", None),
+    spoilt("m.txt", None),
+    foreign,
+    save("m.h5"),
+    save("none/m.keras"),
+    save("old.keras"),
+    save("folder.keras"),
 ]
 
 # The command line ------------------------------------------------------------------------------------------------
 
 
 def command(line):
-    """What `main` prints is compared in tests/cli; here the error itself is wanted."""
+    """Runs a line up to its error. What argparse refuses is only printed."""
 
     def run():
-        args = _parser().parse_args(line.split())
+        Path("bad.yaml").write_text("backbone: {}\nheed: 1\n")
+        printed = io.StringIO()
+        try:
+            with contextlib.redirect_stderr(printed):
+                args = _parser().parse_args(line.split())
+        except SystemExit:
+            raise Said(printed.getvalue()) from None
         args.run(args)
 
     return run
 
 
-COMMANDS = [
-    (command(line), text)
-    for line, text in rows(test_cli.test_a_mistake_is_one_clear_line)
-    if "--help`" not in text and "bad.yaml" not in text
-]
+def printed(line):
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        main(line.split())
+    return out.getvalue()
 
-EXAMPLES = [Example(provoke, text) for provoke, text in [*CONFIGURATIONS, *BACKBONES, *BUILDING, *FILES, *COMMANDS]]
+
+def keras_imported_in_vain():
+    with (
+        mock.patch.dict(sys.modules, {"attnzoo.layers": None}),
+        warnings.catch_warnings(record=True) as caught,
+    ):
+        warnings.simplefilter("always")
+        attnzoo._register_layers(keras)
+    return str(caught[-1].message)
+
+
+COMMANDS = [
+    command(""),
+    command("lsit"),
+    command("list atentions"),
+    command("list --jsn"),
+    command("build digits_small"),
+    command("build digits_small -o d.h5"),
+    command("build digits_small -o none/d.keras"),
+    command("build none.yaml -o d.keras"),
+    command("strip none.keras -o d.keras"),
+    command("describe none.keras"),
+    command("describe ResNet50 --input-shape 32,32"),
+    command("describe m.keras --input-shape 32,32,3"),
+    command("plan digits_small --set head"),
+    command("plan digits_small --set a=1 --set a=2"),
+    command("plan digits_small --set a=!x"),
+    command("plan digits_small --set head.classes=x"),
+    command("plan digits_small --set insert.1.ratio=4"),
+    command("plan bad.yaml"),
+    says(lambda: printed("plan digits_small --set insert=[]")),
+    says(lambda: printed("list attentions").split("\n\n")[1]),
+    says(keras_imported_in_vain),
+]

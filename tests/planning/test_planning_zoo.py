@@ -20,61 +20,6 @@ def net(size=32):
 
 EVERYWHERE = ["a", "b", "c"]
 
-REFUSED = [
-    (
-        "sge",
-        {"groups": 8},
-        EVERYWHERE,
-        "attention 'sge' cannot go on 1 of 3 sites: after 'a' (16 x 16 x 12): 12 channels do not divide into groups=8 "
-        "(groups=6 would fit). Without groups=8 it fits every site.",
-    ),
-    (
-        "ema",
-        {"groups": 32},
-        EVERYWHERE,
-        "attention 'ema' cannot go on 3 of 3 sites: after 'a' (16 x 16 x 12): 12 channels do not divide into groups=32"
-        " (groups=12 would fit); after 'b' (8 x 8 x 24): 24 channels do not divide into groups=32 (groups=24 would "
-        "fit); after 'c' (4 x 4 x 40): 40 channels do not divide into groups=32 (groups=20 would fit). Without "
-        "groups=32 it fits every site.",
-    ),
-    (
-        "ela",
-        {"kernel_size": 5, "norm_groups": 16},
-        ["b"],
-        "attention 'ela' cannot go on 1 of 1 sites: after 'b' (8 x 8 x 24): 24 channels do not divide into "
-        "norm_groups=16 (norm_groups=12 would fit). Without norm_groups=16 it fits every site.",
-    ),
-    (
-        "ela",
-        {"norm_groups": 16, "group_width": 9},
-        ["b"],
-        "attention 'ela' cannot go on 1 of 1 sites: after 'b' (8 x 8 x 24): 24 channels do not divide into "
-        "norm_groups=16 (norm_groups=12 would fit).",
-    ),
-    (
-        "fca",
-        {"num_frequencies": 16},
-        ["a", "c"],
-        "attention 'fca' cannot go on 2 of 2 sites: after 'a' (16 x 16 x 12): 12 channels do not divide into "
-        "num_frequencies=16 (num_frequencies=4 would fit); after 'c' (4 x 4 x 40): 40 channels do not divide into "
-        "num_frequencies=16 (num_frequencies=8 would fit). Without num_frequencies=16 it fits every site.",
-    ),
-    (
-        "nl",
-        {"subsample": 8},
-        EVERYWHERE,
-        "attention 'nl' cannot go on 1 of 3 sites: after 'c' (4 x 4 x 40): a map of height 4 cannot be pooled by "
-        "subsample=8. Without subsample=8 it fits every site.",
-    ),
-]
-
-
-@pytest.mark.parametrize(("key", "options", "after", "message"), REFUSED)
-def test_sites_that_fail_are_named_with_what_would_fit(key, options, after, message):
-    with pytest.raises(PlanError) as error:
-        attnzoo.plan(net(), key, after=after, **options)
-    assert str(error.value) == message
-
 
 def test_hosts_with_the_same_reason_stand_together_and_a_map_of_open_size_shows_as_such():
     with pytest.raises(PlanError) as error:

