@@ -3,8 +3,7 @@
     AttnzooError
     ├── ConfigError    a YAML file, a mapping or an override is wrong
     ├── PlanError      attention cannot go where it was asked to go
-    ├── RewriteError   the model cannot be rebuilt, or the rebuilt one failed its checks
-    └── AdapterError   an adapter file does not fit the model
+    └── RewriteError   the model cannot be rebuilt, or the rebuilt one failed its checks
 
 Each message is one line a user can act on: what came, what was expected, what to do.
 """
@@ -37,10 +36,6 @@ class PlanError(AttnzooError):
 
 class RewriteError(AttnzooError):
     """A model cannot be rebuilt, or the rebuilt one does not pass its checks."""
-
-
-class AdapterError(AttnzooError):
-    """An adapter file does not fit the model it is loaded into."""
 
 
 def nearest(word: object, known: Iterable[object], most: int = 3) -> list[str]:

@@ -1,7 +1,8 @@
 # Sourced by the scripts of this folder: finds or makes the virtual environment, and installs the project when needed.
 #
 # Which one, in this order: $ATTNZOO_VENV, the active $VIRTUAL_ENV, .venv in the repository. One that is not there is
-# made. The project with its test extra is installed when pyproject.toml or the interpreter has changed since last time.
+# made. The project with one of its extras (EXTRAS, else test) is installed when pyproject.toml or the interpreter has
+# changed since last time.
 
 ROOT="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 VENV="${ATTNZOO_VENV:-${VIRTUAL_ENV:-$ROOT/.venv}}"
@@ -17,7 +18,7 @@ use_lowest() {
 
 # Keras on another backend, which is installed beside TensorFlow.
 BACKEND=
-EXTRAS=test
+EXTRAS="${EXTRAS:-test}"
 use_backend() {
   case "$1" in
     tensorflow) ;;
@@ -62,10 +63,16 @@ text = pathlib.Path(sys.argv[1], "pyproject.toml").read_bytes() + f"{sys.argv[1]
 print(hashlib.sha256(text).hexdigest())' "$ROOT"
 }
 
+# True if the extra $1 was installed when the fingerprint was $2.
+is_installed() {
+  local stamp="$VENV/.attnzoo-installed-$1"
+  [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$2" ]
+}
+
 install() {
   local stamp="$VENV/.attnzoo-installed-$EXTRAS" now limits=()
   now="$(fingerprint)"
-  if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$now" ]; then
+  if is_installed "$EXTRAS" "$now" || { [ "$EXTRAS" = demo ] && is_installed test "$now"; }; then
     return
   fi
   say "Installing attnzoo[$EXTRAS] (a few minutes the first time) ..."

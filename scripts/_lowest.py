@@ -7,7 +7,7 @@ import sys
 import tomllib
 from pathlib import Path
 
-EXTRAS = ("test", "export", "keras-hub", "keras-cv")
+EXTRAS = ("test", "demo", "export", "keras-hub", "keras-cv")
 """Extras that are installed for the tests."""
 
 
