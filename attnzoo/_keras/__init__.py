@@ -19,6 +19,7 @@ from attnzoo._keras.graph import (
     source_of,
 )
 from attnzoo._keras.recursion import deep_graphs
+from attnzoo._keras.subclassed import left_behind, opened
 from attnzoo._keras.variables import LayerState, to_snake_case
 
 __all__ = [
@@ -36,8 +37,10 @@ __all__ = [
     "is_plain",
     "is_wired",
     "layers_inside",
+    "left_behind",
     "name_outputs_by_host",
     "node_of",
+    "opened",
     "operation_of",
     "outputs_of",
     "places_of",

@@ -79,8 +79,8 @@ def functional_of(model: Any) -> Any:
     if isinstance(model, Functional):
         if type(model).call is not Functional.call:
             raise RewriteError(
-                f"model '{model.name}' ({type(model).__name__}) overrides call(), so its graph is not what it computes;"
-                " expected a Functional or Sequential model. Put what call() adds into layers of the graph."
+                f"nested model '{model.name}' ({type(model).__name__}) overrides call(), so its graph is not what it"
+                " computes; put what call() adds into layers of the graph."
             )
         return model
     if isinstance(model, keras.Sequential):
@@ -90,12 +90,6 @@ def functional_of(model: Any) -> Any:
                 " start it with keras.Input(shape) or call it on data."
             )
         return model._functional
-    if isinstance(model, keras.Model):
-        raise RewriteError(
-            f"model '{model.name}' ({type(model).__name__}) is a subclassed model without a graph;"
-            " expected a Functional or Sequential model."
-            " Rebuild it with the functional API, or augment the Functional backbone inside it."
-        )
     raise RewriteError(
         f"expected a keras.Model, got {type(model).__name__}; make or load it first, such as"
         " keras.applications.ResNet50() or attnzoo.load_model(path)."

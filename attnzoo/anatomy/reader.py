@@ -7,26 +7,27 @@ from typing import Any
 import keras
 from keras import tree
 
-from attnzoo._keras import functional_of, inputs_of, is_container, operation_of, places_of
+from attnzoo._keras import functional_of, inputs_of, is_container, opened, operation_of, places_of
 from attnzoo.anatomy.graph import Call, Graph, Value
 from attnzoo.anatomy.strides import folded_map, output_stride
 from attnzoo.layers import Attention
 
 
 def read_graph(model: Any) -> Graph:
-    """Reads a model into a flat graph with strides and dominators.
+    """Reads a model into a flat graph with strides and dominators; a subclassed one by way of the graph of its call().
 
     Raises:
-        RewriteError: if the model has no graph.
+        RewriteError: if the model has no graph, and none can be taken.
     """
-    functional = functional_of(model)
-    graph = Graph(model, _data_format(functional))
-    reader = _Reader(graph)
-    graph.inputs = [reader.new_value(t, None, 0) for t in functional.inputs]
-    for value in graph.inputs:
-        if len(value.shape) == 4:
-            value.stride = value.deepest = 1.0
-    graph.outputs = reader.open(model, functional, graph.inputs, ())
+    with opened(model) as source:
+        functional = functional_of(source)
+        graph = Graph(source, _data_format(functional))
+        reader = _Reader(graph)
+        graph.inputs = [reader.new_value(t, None, 0) for t in functional.inputs]
+        for value in graph.inputs:
+            if len(value.shape) == 4:
+                value.stride = value.deepest = 1.0
+        graph.outputs = reader.open(source, functional, graph.inputs, ())
     return graph
 
 

@@ -100,10 +100,11 @@ def describe(model: Any) -> Anatomy:
     """Reads a model and returns its stages and blocks; the model is not touched.
 
     Args:
-        model: a Functional or Sequential `keras.Model`, also with models nested in it.
+        model: a Functional or Sequential `keras.Model`, also with models nested in it, or a subclassed one whose call()
+            can be taken as a graph.
 
     Raises:
-        RewriteError: if the model has no graph to read.
+        RewriteError: if the model has no graph to read, and none can be taken of its call().
     """
     graph = read_graph(model)
     blocks = find_blocks(graph)

@@ -8,6 +8,7 @@ from typing import Any
 
 import keras
 
+from attnzoo._keras import left_behind
 from attnzoo.anatomy import Anatomy, describe
 from attnzoo.planning.factory import AttentionLike, Maker
 from attnzoo.planning.notes import beneath, chosen
@@ -113,7 +114,8 @@ def plan(
     """Says what `augment` with the same arguments would insert, and what it would cost. Nothing is built.
 
     Args:
-        model: a Functional or Sequential model, also with models nested in it.
+        model: a Functional or Sequential model, also with models nested in it, or a subclassed one whose call() can be
+            taken as a graph; the plan says what that leaves behind.
         attention: a registered key such as `"cbam"`, a `keras.layers.Layer` subclass, or a callable that takes the
             number of channels and returns a layer.
         stages: stage numbers (stage s runs at output stride 2^(s+1)); None for all.
@@ -130,14 +132,16 @@ def plan(
 
     Raises:
         PlanError: if attention cannot go where it is asked to go, or an option does not exist.
-        RewriteError: if the model has no graph to read.
+        RewriteError: if the model has no graph to read, and none can be taken of its call().
     """
     anatomy = describe(model)
     maker = Maker.of(attention, init, options)
     choice = choose(anatomy, stages=stages, blocks=blocks, placement=placement, after=after)
     sites = sites_of(anatomy, choice, maker)
     notes = tuple(_notes(anatomy, sites, maker))
-    return Plan(model.name, tuple(sites), tuple(choice.left_out), notes, model, bool(share_weights), bool(trust))
+    return Plan(
+        model.name, tuple(sites), tuple(choice.left_out), notes, anatomy.graph.model, bool(share_weights), bool(trust)
+    )
 
 
 def augment(
@@ -182,6 +186,9 @@ def augment(
 
 
 def _notes(anatomy: Anatomy, sites: list[Site], maker: Maker) -> Iterator[str]:
+    behind = left_behind(anatomy.graph.model)
+    if behind:
+        yield behind
     if anatomy.gated:
         gated = sum(b.gated for b in anatomy.blocks)
         count = len(anatomy.blocks)

@@ -24,6 +24,7 @@ from attnzoo._keras import (
     is_made_from_tensors,
     is_wired,
     layers_inside,
+    opened,
     operation_of,
     outputs_of,
     places_of,
@@ -56,8 +57,12 @@ def rebuild(
     Raises:
         RewriteError: if a layer cannot be made anew, or the new model fails a check.
     """
+    with opened(model, keep=share) as source:
+        return _rebuilt(source, _Rebuilder(insertions, drop, share, trust), insertions)
+
+
+def _rebuilt(model: Any, work: _Rebuilder, insertions: Sequence[Insertion]) -> Any:
     functional_of(model)
-    work = _Rebuilder(insertions, drop, share, trust)
     with deep_graphs():
         new = work.container(model)
     missed = [i.layer.name for i in insertions if i.layer.name not in work.hits]
@@ -65,7 +70,7 @@ def rebuild(
         raise RewriteError(
             f"'{missed[0]}' cannot be inserted: '{model.name}' has changed since the plan was made; plan again."
         )
-    if not share:
+    if not work.share:
         _check_sharing(model, new)
     for old, copied in work.empty:
         copy_variables(old, copied)
