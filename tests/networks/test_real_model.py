@@ -70,6 +70,6 @@ def test_the_legacy_file_gives_its_weights_to_a_network_with_attention(dogs_mode
 
 def test_freezing_it(dogs_model):
     model = attnzoo.augment(dogs_model, "cbam", stages=[3, 4])
-    table = attnzoo.freeze(model, verbose=False)
+    table = attnzoo.freeze(model)
     assert table.trainable == 28_570 + 24_339
     assert isinstance(model.layers[1].get_layer("block_12_add_cbam"), keras.layers.Layer)
