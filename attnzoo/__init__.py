@@ -15,6 +15,7 @@ import wrapt
 if TYPE_CHECKING:
     from attnzoo import errors as errors
     from attnzoo import layers as layers
+    from attnzoo.anatomy import attentions as attentions
     from attnzoo.anatomy import describe as describe
     from attnzoo.backbones import list_backbones as list_backbones
     from attnzoo.backbones import register_backbone as register_backbone
@@ -28,14 +29,17 @@ if TYPE_CHECKING:
     from attnzoo.planning import augment as augment
     from attnzoo.planning import plan as plan
     from attnzoo.rewriting import strip as strip
+    from attnzoo.training import check_gradients as check_gradients
     from attnzoo.training import freeze as freeze
     from attnzoo.weights import load_backbone_weights as load_backbone_weights
 
 __version__ = "0.1.0"
 
 _HOME = {
+    "attentions": "attnzoo.anatomy",
     "augment": "attnzoo.planning",
     "build": "attnzoo.building",
+    "check_gradients": "attnzoo.training",
     "describe": "attnzoo.anatomy",
     "errors": "attnzoo.errors",
     "freeze": "attnzoo.training",

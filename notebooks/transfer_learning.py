@@ -157,20 +157,20 @@ print(f"feature values unchanged: {unchanged:.0f} % with attnzoo, {unchanged_usu
 # ## Fine-tune
 #
 # A new head for the new classes. First only attention and head train; the backbone, its batch statistics included,
-# stays bit for bit. `freeze` prints what trains. Compile after it.
+# stays bit for bit. `freeze` returns a table of what trains. Compile after it.
 
 # %%
 model = with_head(augmented, classes=5)
-table = attnzoo.freeze(model, train="attention+head")
+attnzoo.freeze(model, train="attention+head")
 
 # %%
 fit(model, x_train, y_train, epochs=12, rate=5e-3)
 
 # %% [markdown]
-# Then everything, at a low rate.
+# Then everything, at a low rate. Batch statistics of the backbone stand still; `batch_norm="train"` would move them.
 
 # %%
-table = attnzoo.freeze(model, train="all")
+print(attnzoo.freeze(model, train="all"))
 fit(model, x_train, y_train, epochs=6, rate=3e-4)
 
 # %% [markdown]
@@ -189,9 +189,9 @@ for layer in model.layers:
 
 # %%
 plain = with_head(attnzoo.load_model(folder / "backbone.keras"), classes=5)
-attnzoo.freeze(plain, train="head", verbose=False)
+attnzoo.freeze(plain, train="head")
 fit(plain, x_train, y_train, epochs=12, rate=5e-3)
-attnzoo.freeze(plain, train="all", verbose=False)
+attnzoo.freeze(plain, train="all")
 fit(plain, x_train, y_train, epochs=6, rate=3e-4)
 
 # %%

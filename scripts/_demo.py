@@ -67,7 +67,7 @@ def main() -> int:
         say("(Later the head will have learnt too; strip removes attention, it does not undo training.)")
 
     with step('6. Fine-tune attention and head only: attnzoo.freeze(augmented, train="attention+head")'):
-        say(attnzoo.freeze(augmented, train="attention+head", verbose=False))
+        say(attnzoo.freeze(augmented, train="attention+head"))
         train(augmented, data, epochs=3, rate=2e-2)
         tuned = predict(augmented, data.x_test)
         say(f"right on {percent(tuned, data.y_test)} of the unseen digits; {alphas(augmented)}")

@@ -1,6 +1,14 @@
 """Everything that touches private parts of Keras, so that a new Keras release breaks this folder only."""
 
 from attnzoo._keras.clone import copy_trainable, copy_variables, is_plain, twin, weights_like
+from attnzoo._keras.flags import (
+    frozen_inside,
+    open_all,
+    open_models,
+    own_weights,
+    set_trainable,
+    weights_made_to_train,
+)
 from attnzoo._keras.graph import (
     Functional,
     functional_of,
@@ -28,6 +36,7 @@ __all__ = [
     "copy_trainable",
     "copy_variables",
     "deep_graphs",
+    "frozen_inside",
     "functional_of",
     "inputs_of",
     "is_container",
@@ -41,11 +50,16 @@ __all__ = [
     "name_outputs_by_host",
     "node_of",
     "opened",
+    "open_all",
+    "open_models",
     "operation_of",
     "outputs_of",
+    "own_weights",
     "places_of",
+    "set_trainable",
     "source_of",
     "to_snake_case",
     "twin",
     "weights_like",
+    "weights_made_to_train",
 ]

@@ -17,6 +17,7 @@ import keras
 from keras import tree
 from keras.src.saving.serialization_lib import SafeModeScope  # it has no public name
 
+from attnzoo._keras.flags import copy_flags
 from attnzoo._keras.graph import is_container, is_keras_layer
 from attnzoo.errors import RewriteError, first_line
 from attnzoo.layers._backend import value_for_another
@@ -222,6 +223,7 @@ def copy_trainable(old: Any, new: Any) -> None:
     for a, b in zip(old._flatten_layers(), new._flatten_layers(), strict=True):
         if a.trainable != b.trainable:
             b.trainable = a.trainable
+        copy_flags(a, b)
     # A layer that LoRA was enabled for trains, its kernel does not.
     for a, b in zip(old.variables, _in_order_of(old.variables, new.variables), strict=True):
         if a.trainable != b.trainable:

@@ -68,7 +68,7 @@ class Attention(keras.layers.Layer):
     kind: Literal["gate", "context"] = "gate"
     identity_as_published: bool = False
     """True if the published initialisation already returns the input, so that no alpha is added."""
-    cancelled: ClassVar[tuple[str, ...]] = ()
+    no_gradient: ClassVar[tuple[str, ...]] = ()
     """Names (`*` for any part) of weights cancelled by the softmax or norm that follows; their gradient is zero."""
 
     def __init__(

@@ -46,7 +46,7 @@ class BAM(Attention):
     paper = "arXiv:1807.06514"
     year = 2018
     checked_against = "authors' code (Jongchan/attention-module 459efad); NumPy from the paper"
-    cancelled = ("bias_1", "reduce_bias", "conv_bias_*")
+    no_gradient = ("bias_1", "reduce_bias", "conv_bias_*")
 
     def __init__(
         self,

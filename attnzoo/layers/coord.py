@@ -42,7 +42,7 @@ class CoordinateAttention(Attention):
     paper = "arXiv:2103.02907"
     year = 2021
     checked_against = f"{TIMM} CoordAttn; authors' code (houqb/CoordAttention 7619bea); NumPy from the paper"
-    cancelled = ("bias_1",)
+    no_gradient = ("bias_1",)
 
     def __init__(
         self,

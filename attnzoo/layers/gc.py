@@ -47,7 +47,7 @@ class GlobalContext(Attention):
     paper = "arXiv:1904.11492"
     year = 2019
     checked_against = f"{TIMM} GlobalContext; authors' code (xvjiarui/GCNet 029db54); NumPy from the paper"
-    cancelled = ("bias",)
+    no_gradient = ("bias",)
 
     def __init__(
         self,

@@ -52,7 +52,7 @@ class NonLocal(Attention):
     checked_against = f"{TIMM} NonLocalAttn; NumPy from the paper"
     kind = "context"
     identity_as_published = True
-    cancelled = ("bias_k", "bias_v", "bias")
+    no_gradient = ("bias_k", "bias_v", "bias")
 
     def __init__(
         self,

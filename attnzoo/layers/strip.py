@@ -40,7 +40,7 @@ class StripAttention(Attention):
     paper = "arXiv:2003.13328"
     year = 2020
     checked_against = "authors' code (houqb/SPNet 5e97da3); NumPy from the paper"
-    cancelled = ("bias_h", "bias_w")
+    no_gradient = ("bias_h", "bias_w")
 
     def __init__(self, use_bias: bool = False, kernel_initializer: Any = "he_normal", **kwargs: Any):
         super().__init__(**kwargs)

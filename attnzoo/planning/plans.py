@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from attnzoo._keras import left_behind
+from attnzoo._keras import left_behind, open_models
 from attnzoo.anatomy import Anatomy, describe
 from attnzoo.planning.factory import AttentionLike, Maker
 from attnzoo.planning.notes import beneath, chosen
@@ -61,7 +61,10 @@ class Plan:
             RewriteError: if the model cannot be rebuilt, or the new one fails a check.
         """
         insertions = [insertion_of(site) for site in self.sites]
-        return rebuild(self.source, insertions, share=self.share_weights, trust=self.trust)
+        new = rebuild(self.source, insertions, share=self.share_weights, trust=self.trust)
+        # A frozen model hides all below it from training: its layers keep their flags, the attention in it trains.
+        open_models(new)
+        return new
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the plan as plain values."""
@@ -159,7 +162,8 @@ def augment(
 ) -> keras.Model:
     """Returns a copy of a model with attention inserted; with `init="identity"` it computes what the model computes.
 
-    Takes the arguments of `plan`, which says beforehand what this will do.
+    Takes the arguments of `plan`, which says beforehand what this will do. What was frozen stays frozen, layer by
+    layer, and the attention trains, in a model that is frozen as a whole too.
 
     Returns:
         A new model, not compiled. The model passed in is left as it is.
@@ -193,6 +197,10 @@ def _notes(anatomy: Anatomy, sites: list[Site], maker: Maker) -> Iterator[str]:
         gated = sum(b.gated for b in anatomy.blocks)
         count = len(anatomy.blocks)
         yield f"{gated} of {count} blocks carry squeeze-and-excitation of their own; this attention comes on top."
+    models = [anatomy.graph.model, *(c.op for c in anatomy.graph.containers)]
+    frozen = next((m.name for m in models if not m.trainable), None)
+    if frozen:
+        yield f"'{frozen}' is frozen, and stays so: only the attention trains, until attnzoo.freeze chooses what does."
     for note in (beneath(maker, (s.spot for s in sites)), chosen(maker, (s.shape[-1] for s in sites))):
         if note:
             yield note

@@ -43,13 +43,13 @@ def test_variants_keep_the_contract(key, options):
     check_attention(attention_class(key), **options)
 
 
-@pytest.mark.parametrize("key", [k for k in attnzoo.list_attentions() if attention_class(k).cancelled])
+@pytest.mark.parametrize("key", [k for k in attnzoo.list_attentions() if attention_class(k).no_gradient])
 def test_what_is_said_to_learn_nothing_is_there(key):
     cls = attention_class(key)
     layer = cls(data_format="channels_last", **({"use_bias": True} if key == "strip" else {}))
     layer.build((None, 8, 8, 16))
     names = [w.name for w in layer.weights]
-    assert all(fnmatch.filter(names, pattern) for pattern in cls.cancelled)
+    assert all(fnmatch.filter(names, pattern) for pattern in cls.no_gradient)
 
 
 def test_every_file_is_a_registered_key_and_every_class_is_public():

@@ -11,6 +11,7 @@ import attnzoo
 
 from ..helpers import conv_bn_relu, small_backbone, small_resnet
 from ..planning.test_planning_zoo import net
+from ..training.test_decoder import unet
 from .collector import says
 
 resnet = functools.cache(small_resnet)
@@ -118,8 +119,22 @@ def fit(key, options, after):
     return plan(key, model=net, after=[*after], **options)
 
 
-def freeze(model, train):
-    return lambda: attnzoo.freeze(model(), train=train)
+def freeze(model, train, **options):
+    return lambda: attnzoo.freeze(model(), train=train, **options)
+
+
+@functools.cache
+def frozen():
+    model = keras.models.clone_model(resnet())
+    model.trainable = False
+    return model
+
+
+def notes_of_freezing(model, train):
+    model = keras.models.clone_model(model())
+    model.compile("sgd", "mse")
+    model.layers[-1].bias.trainable = False
+    return "\n".join(attnzoo.freeze(model, train=train).notes)
 
 
 STAGES_AND_BLOCKS = [
@@ -192,6 +207,7 @@ NOTES = [
     says(lambda: attnzoo.plan(gated(), "se").notes[0]),
     says(lambda: attnzoo.plan(net(), "ela", after=["a", "b", "c"]).notes[0]),
     says(lambda: attnzoo.plan(attended(), "eca", stages=[1, 2]).notes[0]),
+    says(lambda: attnzoo.plan(frozen(), "se", stages=[3]).notes[0]),
 ]
 
 FREEZE = [
@@ -199,4 +215,19 @@ FREEZE = [
     freeze(resnet, "attention"),
     freeze(backbone, "head"),
     freeze(lambda: keras.Sequential([keras.Input((8,)), layers.Dense(2)], name="mlp"), "head"),
+    freeze(resnet, ""),
+    freeze(resnet, "none+head"),
+    freeze(resnet, "stages>4"),
+    freeze(resnet, "alpha"),
+    freeze(resnet, "s9*"),
+    freeze(resnet, "decoder"),
+    freeze(resnet, "all", batch_norm="frzen"),
+    says(lambda: notes_of_freezing(resnet, "all")),
+    says(lambda: notes_of_freezing(unet, "backbone")),
+    says(lambda: notes_of_freezing(unet, "decoder")),
+    says(lambda: attnzoo.freeze(attnzoo.augment(backbone(), "se")).notes[0]),
+]
+
+GRADIENTS = [
+    lambda: attnzoo.check_gradients(attended(), 3),
 ]

@@ -186,7 +186,7 @@ def test_maps_are_followed_through_reshaping(tmp_path):
     model = keras.Model(inputs, layers.Dense(3, name="logits")(layers.GlobalAveragePooling2D()(x)))
     assert [(s.stride, s.channels) for s in attnzoo.describe(model).stages] == [(2, 16), (4, 32)]
     new = there_and_back(model, noise(2, 32, 32, 3), tmp_path, placement="stage")
-    assert attnzoo.freeze(new, train="head", verbose=False).trainable == 32 * 3 + 3
+    assert attnzoo.freeze(new, train="head").trainable == 32 * 3 + 3
 
 
 def test_other_uses_of_reshape_are_no_maps():

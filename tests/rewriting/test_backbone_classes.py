@@ -228,7 +228,7 @@ def test_a_file_reloads_in_a_fresh_process_that_knows_the_class(tmp_path):
 
 def test_what_trains_survives_the_file(tmp_path):
     new = attnzoo.augment(net(), "se", stages=[2])
-    attnzoo.freeze(new, train="attention+head", verbose=False)
+    attnzoo.freeze(new, train="attention+head")
     new.get_layer("high_out_se").trainable = False
     new.get_layer("low_1_conv").trainable = True
     again = reloaded(new, tmp_path)
