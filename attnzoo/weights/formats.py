@@ -16,9 +16,9 @@ import io
 import json
 import re
 import zipfile
-from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections import defaultdict
+from collections.abc import Callable, Collection, Iterable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +26,7 @@ import h5py
 
 from attnzoo._keras import is_container, to_snake_case
 from attnzoo.errors import AttnzooError, first_line
-from attnzoo.files import check_weights
+from attnzoo.files import check_weights, is_hdf5
 
 Names = tuple[str, ...]
 """A layer: its name, preceded by those of the models it is nested in."""
@@ -45,10 +45,23 @@ class WeightFile:
     Attributes:
         legacy: whether arrays are known by the names of weights (`kernel`) or by Keras 3's numbers (`vars/0`).
         layers: for each layer, and for each model nested in the file's model, its arrays by key.
+        keras2: whether a Keras before 3 wrote it, whose names of layers may hold a '/'.
     """
 
     legacy: bool
     layers: dict[Names, dict[str, h5py.Dataset]]
+    keras2: bool = False
+
+    def arrays_of(self, path: Names, used: Collection[Names]) -> dict[str, h5py.Dataset]:
+        """Returns the arrays of a layer without those of other layers whose names go on where its own ends.
+
+        Args:
+            path: the layer.
+            used: all layers whose arrays are wanted.
+        """
+        longer = [other for other in used if len(other) > len(path) and other[: len(path)] == path]
+        taken = {dataset.name for other in longer for dataset in self.layers[other].values()}
+        return {key: dataset for key, dataset in self.layers[path].items() if dataset.name not in taken}
 
     def without(self, used: Iterable[Names]) -> list[Names]:
         """Returns the layers of which no array belongs to one of `used`."""
@@ -91,10 +104,12 @@ def _read(path: Path, model: Callable[[], Any], stack: contextlib.ExitStack) -> 
         files = [stack.enter_context(h5py.File(shard, "r")) for shard in _shards(path)]
         return _keras_layout(path, files, lambda: _tree_of(model()))
     check_weights(path)
-    if path.suffix == ".keras":
+    if path.suffix == ".keras" and not is_hdf5(path):
         archive = stack.enter_context(zipfile.ZipFile(path))
         file = stack.enter_context(h5py.File(io.BytesIO(archive.read(_MEMBER)), "r"))
-        return _keras_layout(path, [file], lambda: _tree_of_config(json.loads(archive.read("config.json"))))
+        written = json.loads(archive.read("metadata.json")).get("keras_version")
+        content = _keras_layout(path, [file], lambda: _tree_of_config(json.loads(archive.read("config.json"))))
+        return replace(content, keras2=str(written).startswith("2."))
     file = stack.enter_context(h5py.File(path, "r"))
     group = file.get("model_weights", file)
     if "layer_names" in group.attrs or "layer_names0" in group.attrs:
@@ -102,9 +117,9 @@ def _read(path: Path, model: Callable[[], Any], stack: contextlib.ExitStack) -> 
     return _keras_layout(path, [file], lambda: _tree_of(model()))
 
 
-def _datasets(file: h5py.File) -> list[h5py.Dataset]:
-    found: list[h5py.Dataset] = []
-    file.visititems(lambda _, item: found.append(item) if isinstance(item, h5py.Dataset) else None)
+def _items(file: h5py.File) -> list[Any]:
+    found: list[Any] = []
+    file.visititems(lambda _, item: found.append(item))
     return found
 
 
@@ -139,32 +154,23 @@ def _tree_of_config(config: dict[str, Any]) -> Tree:
     return [(c["class_name"], c["config"]["name"], _tree_of_config(c)) for c in inner if isinstance(c, dict)]
 
 
-def _keys(layers: Tree, prefix: str = "") -> Iterator[tuple[str, str]]:
-    """Yields (key in the file, name) of each layer: Keras counts the layers of a class."""
-    counts: Counter[str] = Counter()
-    for cls, name, inner in layers:
-        base = to_snake_case(cls)
-        key = f"{prefix}layers/{base}_{counts[base]}" if counts[base] else f"{prefix}layers/{base}"
-        counts[base] += 1
-        yield key, name
-        yield from _keys(inner, f"{key}/")
-
-
 def _keras_layout(path: Path, files: list[h5py.File], spare: Callable[[], Tree]) -> WeightFile:
     arrays: dict[str, h5py.Dataset] = {}
     names: dict[str, str] = {}
+    keys: set[str] = set()  # of all layers; those without weights have no arrays, but may be counted
     for file in files:
-        for dataset in _datasets(file):
-            key = dataset.name.strip("/").replace(_LAYERS[1], _LAYERS[0])
-            if key.startswith("layers/") and RANDOM_STATE not in key:
-                arrays[key] = dataset
-                names.update(_written_names(file, dataset.name.strip("/")))
+        for item in _items(file):
+            key = item.name.strip("/").replace(_LAYERS[1], _LAYERS[0])
+            keys.update(layer for layer, _ in _prefixes(key))
+            if isinstance(item, h5py.Dataset) and key.startswith("layers/") and RANDOM_STATE not in key:
+                arrays[key] = item
+                names.update(_written_names(file, item.name.strip("/")))
     if not arrays:
         raise AttnzooError(f"{path}: holds no layers; expected the weights of a Keras model.")
     places = {key: _prefixes(key) for key in arrays}
     needed = {layer for prefixes in places.values() for layer, _ in prefixes}
     if needed - names.keys():
-        names = {**_positional_names(needed, dict(_keys(spare()))), **names}
+        names = {**dict(_positional_names(keys, spare())), **names}
     layers: dict[Names, dict[str, h5py.Dataset]] = {}
     for key, dataset in arrays.items():
         path_so_far: Names = ()
@@ -192,14 +198,24 @@ def _written_names(file: h5py.File, key: str) -> dict[str, str]:
     return found
 
 
-def _positional_names(needed: set[str], known: dict[str, str]) -> dict[str, str]:
-    """Gives names by position among the layers of a class, where file and model have equally many of it."""
+def _positional_names(keys: Iterable[str], tree: Tree, prefix: str = "") -> Iterator[tuple[str, str]]:
+    """Yields (key in the file, name) by rank among the layers of a class, where file and model have equally many of it.
 
-    def count(keys: Iterable[str]) -> Counter[str]:
-        return Counter(re.sub(r"_\d+$", "", key) for key in keys)
-
-    theirs, ours = count(needed), count(known)
-    return {k: v for k, v in known.items() if theirs[re.sub(r"_\d+$", "", k)] == ours[re.sub(r"_\d+$", "", k)]}
+    Rank and not number: Keras 2.12 counted layers with weights twice.
+    """
+    theirs: dict[str, list[str]] = defaultdict(list)
+    for key in sorted(keys, key=lambda key: (len(key), key)):
+        parent, _, own = key.rpartition("layers/")
+        if parent == prefix:
+            theirs[re.sub(r"_\d+$", "", own)].append(key)
+    ours: dict[str, list[tuple[str, Tree]]] = defaultdict(list)
+    for cls, name, inner in tree:
+        ours[to_snake_case(cls)].append((name, inner))
+    for base, found in ours.items():
+        if len(found) == len(theirs[base]):
+            for key, (name, inner) in zip(theirs[base], found, strict=True):
+                yield key, name
+                yield from _positional_names(keys, inner, f"{key}/")
 
 
 # Legacy: conv1/conv1/kernel:0, order in attributes -----------------------------------------------------------------
@@ -211,11 +227,11 @@ def _legacy_layout(group: h5py.Group) -> WeightFile:
         for weight in _attribute(group[layer], "weight_names"):
             dataset = group[layer][weight]
             # The arrays of a nested model lie under the name of the outer one, each named after its own layer.
-            parts = weight.partition(":")[0].split("/")
-            parts = parts[1:] if parts[0] == layer and len(parts) > 1 else parts
+            parts = weight.partition(":")[0].removeprefix(f"{layer}/").split("/")
             for end in range(len(parts)):
                 layers.setdefault((layer, *parts[:end]), {})["/".join(parts[end:])] = dataset
-    return WeightFile(True, layers)
+    # Before Keras 2 no version was written.
+    return WeightFile(True, layers, keras2=_text(group.attrs.get("keras_version", "1")) < "3")
 
 
 def _attribute(group: h5py.Group, name: str) -> list[str]:
@@ -223,5 +239,8 @@ def _attribute(group: h5py.Group, name: str) -> list[str]:
     chunks = [name] if name in group.attrs else []
     while f"{name}{len(chunks)}" in group.attrs and name not in group.attrs:
         chunks.append(f"{name}{len(chunks)}")
-    values = [v for chunk in chunks for v in group.attrs[chunk]]
-    return [v.decode("utf-8") if isinstance(v, bytes) else str(v) for v in values]
+    return [_text(v) for chunk in chunks for v in group.attrs[chunk]]
+
+
+def _text(value: str | bytes) -> str:
+    return value.decode("utf-8") if isinstance(value, bytes) else str(value)

@@ -75,7 +75,8 @@ def load_backbone_weights(model: Any, path: str | Path, *, partial: bool = False
     leaves = list(leaves_of(model))
     with open_weights(path, lambda: strip(model)) as file:
         pairs = match_layers(leaves, file)
-        fits = {leaf: fit(leaf.layer, file.layers[theirs], file.legacy) for leaf, theirs in pairs.items()}
+        used = pairs.values()
+        fits = {leaf: fit(leaf.layer, file.arrays_of(path, used), file.legacy) for leaf, path in pairs.items()}
         report = _report(path, model, leaves, file, pairs, fits)
         _check(report, leaves, file, partial)
         with one_line_errors(path):  # a damaged file shows itself here: before anything is assigned

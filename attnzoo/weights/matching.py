@@ -3,13 +3,21 @@
 Names that Keras gave (`conv2d_17`) number all layers a process has made, so that they differ between two copies of one
 network; what does not differ is their order. Such layers are matched by rank, and only if file and model have equally
 many of them. A layer that is nested in one and not in the other is found by its own name, where that is unique.
+
+Keras 3 allows no '/' in the name of a layer. Where its own networks had one, in DenseNet and MobileNetV3, they were
+renamed, and so people rename theirs:
+
+    Keras 2                                     Keras 3
+    conv1/bn                                    conv1_bn
+    expanded_conv/squeeze_excite/Conv_1         expanded_conv_squeeze_excite_conv_1
+    expanded_conv/depthwise/BatchNorm           expanded_conv_depthwise_bn
 """
 
 from __future__ import annotations
 
 import re
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,22 +62,56 @@ def leaves_of(model: Any) -> Iterator[Leaf]:
 
 def match_layers(leaves: list[Leaf], file: WeightFile) -> dict[Leaf, Names]:
     """Returns for each layer the layer of the file that it is, where there is one."""
+    pairs: dict[Leaf, Names] = {}
+    if file.keras2:
+        # What follows the name of a nested model is one name, split at its slashes.
+        whole = {path: (path[0], "/".join(path[1:])) if len(path) > 1 else path for path in file.layers}
+        _pair(leaves, whole, pairs)
+        used = set(pairs.values())
+        renamed = {path: _renamed(name) for path, name in whole.items() if path not in used and _renamed(name) != name}
+        _pair(leaves, renamed, pairs, _renamed)
+    # There the end of a path may be the end of a name.
+    _pair(leaves, {path: path for path in file.layers}, pairs, tails=not file.keras2)
+    return pairs
+
+
+def _pair(
+    leaves: list[Leaf],
+    file: dict[Names, Names],
+    pairs: dict[Leaf, Names],
+    written: Callable[[Names], Names] = lambda name: name,
+    tails: bool = True,
+) -> None:
+    """Adds the pairs of one name, or of one last name that is unique on both sides.
+
+    Args:
+        leaves: the layers of the model.
+        file: the layers of the file and the names they go by.
+        pairs: receives the pairs; what is in it already is not paired again.
+        written: how the layers of the model are called in these names.
+        tails: whether last names count.
+    """
     bases = {to_snake_case(type(leaf.layer).__name__) for leaf in leaves}
-    theirs = {ranked: path for path, ranked in _ranked(file.layers, bases).items()}
-    their_tails = _unique_tails(theirs)
+    ranked = _ranked(file.values(), bases)
+    count = Counter(ranked[name] for name in file.values())
+    theirs = {ranked[name]: path for path, name in file.items() if count[ranked[name]] == 1}
+    their_tails = _unique_tails(ranked[name] for name in file.values()) if tails else {}
     # Layers of a new head count among those that Keras named, but are not in the file.
     everything, backbone = leaves, [leaf for leaf in leaves if leaf.part != "head"]
-    pairs: dict[Leaf, Names] = {}
     for group in (everything, backbone):
-        ours = dict(zip(group, _ranked((x.path for x in group), bases).values(), strict=True))
-        our_tails = _unique_tails(ours.values())
-        for leaf, ranked in ours.items():
-            exact = theirs.get(ranked)
-            tail = their_tails.get(ranked[-1]) if ranked[-1] in our_tails else None
-            found = exact or (theirs[tail] if tail else None)
+        ours = {leaf: written(leaf.path) for leaf in group}
+        ranked = _ranked(ours.values(), bases)
+        our_tails = _unique_tails(ranked[name] for name in ours.values())
+        for leaf, name in ours.items():
+            tail = their_tails.get(ranked[name][-1]) if ranked[name][-1] in our_tails else None
+            found = theirs.get(ranked[name]) or (theirs[tail] if tail else None)
             if found and leaf not in pairs and found not in pairs.values():
                 pairs[leaf] = found
-    return pairs
+
+
+def _renamed(path: Names) -> Names:
+    """Writes the names of Keras 2 as Keras 3 does."""
+    return tuple(name.replace("/", "_").lower().replace("batchnorm", "bn") for name in path)
 
 
 def _ranked(paths: Iterable[Names], bases: set[str]) -> dict[Names, Names]:

@@ -220,6 +220,26 @@ def test_names_that_keras_gave_are_not_matched_where_their_number_differs(tmp_pa
     assert_refused(unnamed(4), path, "none of its layers (")
 
 
+@pytest.mark.parametrize("layout", LAYOUTS)
+def test_a_new_head_that_keras_named_does_not_count_among_the_layers_of_the_file(layout: str, tmp_path: Path) -> None:
+    """Squeeze and excitation of `Dense` layers that Keras named, and one more of them as the head."""
+
+    def net(head: bool) -> keras.Model:
+        inputs = keras.Input((8, 8, 3))
+        x = layers.Conv2D(4, 3, name="stem")(inputs)
+        for _ in range(2):
+            gate = layers.Dense(4, "sigmoid")(layers.GlobalAveragePooling2D(keepdims=True)(x))
+            x = layers.Conv2D(4, 1)(layers.Multiply()([x, gate]))
+        x = layers.GlobalAveragePooling2D()(x) if head else x
+        return randomize(keras.Model(inputs, layers.Dense(4)(x) if head else x))
+
+    old, new = net(head=False), net(head=True)
+    report = attnzoo.load_backbone_weights(new, save(old, tmp_path, layout))
+    assert report.missing == (new.layers[-1].name,)
+    body = keras.Model(new.input, new.layers[-3].output)
+    assert_same_outputs(old, body)
+
+
 @pytest.mark.parametrize("layout", ["keras weights", "keras archive"])
 def test_files_without_names_match_by_the_order_of_the_plain_network(layout: str, tmp_path: Path) -> None:
     plain = resnet()

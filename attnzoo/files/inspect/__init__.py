@@ -6,7 +6,7 @@
 Nothing here imports Keras; memory and time are bounded by limits that stand at the top of each file.
 """
 
-from attnzoo.files.inspect._read import inspect_file
+from attnzoo.files.inspect._read import inspect_file, is_hdf5
 from attnzoo.files.inspect._report import FileReport, Inserted, Reference
 
-__all__ = ["FileReport", "Inserted", "Reference", "inspect_file"]
+__all__ = ["FileReport", "Inserted", "Reference", "inspect_file", "is_hdf5"]

@@ -20,6 +20,7 @@ from attnzoo.files.inspect._report import FileReport
 from attnzoo.files.inspect._weights import Weights, read_attribute, read_weights
 
 H5 = (".h5", ".hdf5")
+_HDF5 = b"\x89HDF\r\n\x1a\n"
 
 
 def inspect_file(path: str | Path) -> FileReport:
@@ -40,7 +41,7 @@ def inspect_file(path: str | Path) -> FileReport:
     size = check_is_file(path)
     findings = Findings()
     try:
-        if path.suffix == ".keras":
+        if path.suffix == ".keras" and not is_hdf5(path):
             return _archive(path, size, findings)
         return _hdf5(path, size, findings)
     except Unreadable as error:
@@ -51,6 +52,12 @@ def inspect_file(path: str | Path) -> FileReport:
         ) from None
     except Exception as error:  # zipfile, zlib, struct and h5py raise whatever they like for a damaged file
         raise AttnzooError(f"{path}: {damage(error)}") from None
+
+
+def is_hdf5(path: Path) -> bool:
+    """Says whether a file is HDF5, whatever its name: until 2.12 Keras wrote that into `.keras` files too."""
+    with path.open("rb") as file:
+        return file.read(len(_HDF5)) == _HDF5
 
 
 def damage(error: Exception) -> str:
@@ -104,9 +111,8 @@ def _archive(path: Path, size: int, findings: Findings) -> FileReport:
 
 
 def _hdf5(path: Path, size: int, findings: Findings) -> FileReport:
-    with path.open("rb") as file:
-        if file.read(8) != b"\x89HDF\r\n\x1a\n":
-            raise Unreadable("not an HDF5 file, though its name ends so.")
+    if not is_hdf5(path):
+        raise Unreadable("not an HDF5 file, though its name ends so.")
     with _opened(path) as tree:
         weights = read_weights(tree, findings)
         check_lists(path, weights.lists)
