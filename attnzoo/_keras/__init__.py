@@ -3,6 +3,7 @@
 from attnzoo._keras.clone import copy_trainable, copy_variables, is_plain, twin, weights_like
 from attnzoo._keras.graph import (
     Functional,
+    attention_inside,
     functional_of,
     inputs_of,
     is_container,
@@ -19,11 +20,12 @@ from attnzoo._keras.graph import (
     source_of,
 )
 from attnzoo._keras.recursion import deep_graphs
-from attnzoo._keras.variables import LayerState, to_snake_case
+from attnzoo._keras.variables import LayerState, pieces_around, to_snake_case
 
 __all__ = [
     "Functional",
     "LayerState",
+    "attention_inside",
     "copy_trainable",
     "copy_variables",
     "deep_graphs",
@@ -40,6 +42,7 @@ __all__ = [
     "node_of",
     "operation_of",
     "outputs_of",
+    "pieces_around",
     "places_of",
     "source_of",
     "to_snake_case",

@@ -2,6 +2,7 @@
 
 from attnzoo.anatomy.blocks import Block, after_inserted, before_stochastic, between
 from attnzoo.anatomy.graph import Call, Graph, Value
+from attnzoo.anatomy.holders import holders, holders_of, named
 from attnzoo.anatomy.parts import parts_of
 from attnzoo.anatomy.reader import read_graph
 from attnzoo.anatomy.stages import Anatomy, Stage, describe
@@ -17,6 +18,9 @@ __all__ = [
     "before_stochastic",
     "between",
     "describe",
+    "holders",
+    "holders_of",
+    "named",
     "parts_of",
     "read_graph",
 ]

@@ -8,7 +8,7 @@ from typing import Any
 
 import keras
 
-from attnzoo.anatomy import Anatomy, describe
+from attnzoo.anatomy import Anatomy, describe, holders, named
 from attnzoo.planning.factory import AttentionLike, Maker
 from attnzoo.planning.notes import beneath, chosen
 from attnzoo.planning.placement import LeftOut, choose
@@ -186,6 +186,8 @@ def _notes(anatomy: Anatomy, sites: list[Site], maker: Maker) -> Iterator[str]:
         gated = sum(b.gated for b in anatomy.blocks)
         count = len(anatomy.blocks)
         yield f"{gated} of {count} blocks carry squeeze-and-excitation of their own; this attention comes on top."
+    if hidden := holders(anatomy.graph):
+        yield f"attnzoo does not reach into {named(hidden)}; to attend there, augment the model before wrapping it."
     for note in (beneath(maker, (s.spot for s in sites)), chosen(maker, (s.shape[-1] for s in sites))):
         if note:
             yield note
