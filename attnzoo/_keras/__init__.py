@@ -11,6 +11,7 @@ from attnzoo._keras.flags import (
 )
 from attnzoo._keras.graph import (
     Functional,
+    attention_inside,
     functional_of,
     inputs_of,
     is_container,
@@ -28,11 +29,12 @@ from attnzoo._keras.graph import (
 )
 from attnzoo._keras.recursion import deep_graphs
 from attnzoo._keras.subclassed import left_behind, opened
-from attnzoo._keras.variables import LayerState, to_snake_case
+from attnzoo._keras.variables import LayerState, pieces_around, to_snake_case
 
 __all__ = [
     "Functional",
     "LayerState",
+    "attention_inside",
     "copy_trainable",
     "copy_variables",
     "deep_graphs",
@@ -55,6 +57,7 @@ __all__ = [
     "operation_of",
     "outputs_of",
     "own_weights",
+    "pieces_around",
     "places_of",
     "set_trainable",
     "source_of",

@@ -70,6 +70,11 @@ def layers_inside(op: Any) -> list[Any]:
     return list(op._flatten_layers(include_self=False)) if isinstance(op, keras.layers.Layer) else []
 
 
+def attention_inside(op: Any) -> list[Any]:
+    """Returns the attention that `augment` inserted into models which a layer holds, where no graph shows it."""
+    return [] if is_container(op) or is_inserted(op) else [x for x in layers_inside(op) if is_inserted(x)]
+
+
 def functional_of(model: Any) -> Any:
     """Returns the graph model of a Functional or Sequential model.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 from keras.src.saving import saving_lib
@@ -36,3 +37,39 @@ class LayerState(saving_lib.H5IOStore):
     def load_into(self, layer: Any) -> None:
         """Has Keras read the layer's state from here."""
         saving_lib._load_state(layer, self, None, inner_path="", visited_saveables=set())
+
+
+class OwnWeights:
+    """The weights that a layer has itself, without those of the layers inside it, with a layer's flag.
+
+    Setting the flag of a layer sets those of all inside it, and a layer that does not train keeps all inside it from
+    training: where attention inside must train and the rest must not, the variables are told one by one.
+    """
+
+    def __init__(self, layer: Any):
+        self.weights: list[Any] = [*layer._trainable_variables, *layer._non_trainable_variables]
+        self._may_train: list[Any] = layer._trainable_variables
+
+    @property
+    def trainable_weights(self) -> list[Any]:
+        return [v for v in self._may_train if v.trainable]
+
+    @property
+    def trainable(self) -> bool:
+        return bool(self.trainable_weights)
+
+    @trainable.setter
+    def trainable(self, value: bool) -> None:
+        for variable in self._may_train:
+            variable.trainable = value
+
+
+def pieces_around(layer: Any, attention: list[Any]) -> Iterator[Any]:
+    """Yields what a layer is made of but for the attention inside it: layers, and what layers around it hold."""
+    inside = [x for x in layer._flatten_layers() if any(x is a for a in attention)]
+    if not inside:
+        yield layer
+    elif inside[0] is not layer:
+        yield OwnWeights(layer)
+        for part in layer._layers:
+            yield from pieces_around(part, attention)

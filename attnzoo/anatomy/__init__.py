@@ -3,6 +3,7 @@
 from attnzoo.anatomy.blocks import Block, after_inserted, before_stochastic, between
 from attnzoo.anatomy.decoder import decoder_of
 from attnzoo.anatomy.graph import Call, Graph, Value
+from attnzoo.anatomy.holders import holders, holders_of, named
 from attnzoo.anatomy.inserted import AttentionTable, attentions
 from attnzoo.anatomy.parts import parts_of
 from attnzoo.anatomy.reader import read_graph
@@ -22,6 +23,9 @@ __all__ = [
     "between",
     "decoder_of",
     "describe",
+    "holders",
+    "holders_of",
+    "named",
     "parts_of",
     "read_graph",
 ]

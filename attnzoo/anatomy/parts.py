@@ -6,14 +6,21 @@ from typing import Any
 
 import keras
 
+from attnzoo._keras import attention_inside, pieces_around
 from attnzoo.anatomy.graph import Graph
 from attnzoo.layers import Attention
 
 
 def parts_of(graph: Graph) -> dict[str, list[Any]]:
+    """Returns the layers with weights of each part.
+
+    A layer that holds inserted attention inside counts as backbone, piece by piece but for that attention.
+    """
     leads_to_map: set[int] = set()
     for call in reversed(graph.calls):
-        if any(v.stride is not None or any(id(u) in leads_to_map for u, _ in v.users) for v in call.outputs):
+        if attention_inside(call.op) or any(
+            v.stride is not None or any(id(u) in leads_to_map for u, _ in v.users) for v in call.outputs
+        ):
             leads_to_map.add(id(call))
     parts: dict[str, list[Any]] = {"attention": [], "backbone": [], "head": []}
     seen: set[int] = set()
@@ -21,5 +28,9 @@ def parts_of(graph: Graph) -> dict[str, list[Any]]:
         if isinstance(call.op, keras.layers.Layer) and id(call.op) not in seen:
             seen.add(id(call.op))
             part = "backbone" if id(call) in leads_to_map else "head"
-            parts["attention" if isinstance(call.op, Attention) else part].append(call.op)
-    return {part: [layer for layer in layers if layer.weights] for part, layers in parts.items()}
+            inside = attention_inside(call.op)
+            parts["attention"] += inside
+            pieces = pieces_around(call.op, inside) if inside else [call.op]
+            parts["attention" if isinstance(call.op, Attention) else part] += pieces
+    # What a wrapper holds may stand in the graph too.
+    return {part: [x for x in {id(x): x for x in layers}.values() if x.weights] for part, layers in parts.items()}

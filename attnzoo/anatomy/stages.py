@@ -11,6 +11,7 @@ from typing import Any
 
 from attnzoo.anatomy.blocks import Block, FoundBlock, after_norm_and_activation, find_blocks, level, up
 from attnzoo.anatomy.graph import Graph, Value
+from attnzoo.anatomy.holders import attended_holders, holders, named
 from attnzoo.anatomy.predicates import is_conv
 from attnzoo.anatomy.reader import nearest_common, read_graph
 from attnzoo.tables import table
@@ -86,14 +87,27 @@ class Anatomy:
 
     def __str__(self) -> str:
         if not self.stages:
-            return f"{self.model}: no stages found; name layers with after=[...] instead."
+            return "\n".join([f"{self.model}: no stages found; {self.advice}.", *self._notes()])
         rows = [("stage", "stride", "channels", "blocks", "output")]
         for s in self.stages:
             kinds = sorted({b.kind for b in s.blocks})
             blocks = f"{len(s.blocks)} {'/'.join(kinds)}" if s.blocks else "-"
             rows.append((str(s.index), str(s.stride), str(s.channels), blocks, s.output))
-        note = "\nThe backbone carries squeeze-and-excitation of its own." if self.gated else ""
-        return f"{self.model}\n{table(rows)}{note}"
+        return "\n".join([self.model, table(rows), *self._notes()])
+
+    @property
+    def advice(self) -> str:
+        """What to do about a model without stages."""
+        hidden = holders(self.graph)
+        if not hidden:
+            return "name layers with after=[...] instead"
+        return f"attnzoo does not reach into {named(hidden)}: augment the model before wrapping it"
+
+    def _notes(self) -> Iterator[str]:
+        if self.gated:
+            yield "The backbone carries squeeze-and-excitation of its own."
+        if inside := attended_holders(self.graph):
+            yield f"There is attention inside {named(inside)}, which attnzoo does not reach into."
 
 
 def describe(model: Any) -> Anatomy:

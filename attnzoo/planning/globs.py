@@ -6,7 +6,7 @@ import fnmatch
 from collections.abc import Iterable
 from typing import Any
 
-from attnzoo.anatomy import Call, Graph
+from attnzoo.anatomy import Call, Graph, holders_of, named
 from attnzoo.errors import PlanError, listing, nearest, quoted
 
 WILD = "*?["
@@ -33,7 +33,7 @@ def select(graph: Graph, after: Any, model: str) -> list[Call]:
     for glob in globs:
         hits = {id(c) for c in calls if _matches(c, glob)}
         if not hits:
-            raise PlanError(_no_layer(glob, calls, model))
+            raise PlanError(_no_layer(glob, calls, holders_of(graph, glob), model))
         chosen |= hits
     return sorted((c for c in calls if id(c) in chosen), key=lambda c: max(v.order for v in c.outputs))
 
@@ -58,8 +58,13 @@ def _matches(call: Call, glob: str) -> bool:
     return any(fnmatch.fnmatchcase(name, glob) for name in _names(call))
 
 
-def _no_layer(glob: str, calls: list[Call], model: str) -> str:
+def _no_layer(glob: str, calls: list[Call], around: list[Any], model: str) -> str:
     """Says that nothing matches: for a name the nearest names, for a glob what its beginning would match."""
+    if around:
+        return (
+            f"layer {glob!r} is inside {named(around)}, where attnzoo does not reach;"
+            f" augment the model before wrapping it, or name another layer of '{model}'."
+        )
     names = list(dict.fromkeys(n for c in calls for n in _names(c)))
     if not any(c in glob for c in WILD):
         near = nearest(glob, names)

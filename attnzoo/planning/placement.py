@@ -178,7 +178,7 @@ def choose(
 def _chosen_stages(anatomy: Anatomy, stages: Iterable[int] | int | None) -> list[Stage]:
     known = {s.index: s for s in anatomy.stages}
     if not known:
-        raise PlanError(f"no stages were found in '{anatomy.model}'; name layers with after=[...] instead.")
+        raise PlanError(f"no stages were found in '{anatomy.model}'; {anatomy.advice}.")
     if stages is None:
         return list(known.values())
     wanted = _numbers("stages", stages)

@@ -9,7 +9,7 @@ from typing import Any
 import keras
 
 from attnzoo._keras import left_behind, open_models
-from attnzoo.anatomy import Anatomy, describe
+from attnzoo.anatomy import Anatomy, describe, holders, named
 from attnzoo.planning.factory import AttentionLike, Maker
 from attnzoo.planning.notes import beneath, chosen
 from attnzoo.planning.placement import LeftOut, choose
@@ -201,6 +201,8 @@ def _notes(anatomy: Anatomy, sites: list[Site], maker: Maker) -> Iterator[str]:
     frozen = next((m.name for m in models if not m.trainable), None)
     if frozen:
         yield f"'{frozen}' is frozen, and stays so: only the attention trains, until attnzoo.freeze chooses what does."
+    if hidden := holders(anatomy.graph):
+        yield f"attnzoo does not reach into {named(hidden)}; to attend there, augment the model before wrapping it."
     for note in (beneath(maker, (s.spot for s in sites)), chosen(maker, (s.shape[-1] for s in sites))):
         if note:
             yield note

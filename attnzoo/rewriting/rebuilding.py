@@ -14,6 +14,7 @@ import keras
 from keras import tree
 
 from attnzoo._keras import (
+    attention_inside,
     copy_trainable,
     copy_variables,
     deep_graphs,
@@ -89,8 +90,15 @@ def strip(model: Any, *, trust: bool = False) -> Any:
         trust: whether the new model may call the functions of the model's Lambda layers.
 
     Raises:
-        RewriteError: if the model cannot be rebuilt.
+        RewriteError: if the model cannot be rebuilt, or a layer of it holds attention where no graph shows it.
     """
+    for room in containers(model):
+        for op in operations(room):
+            if inside := attention_inside(op):
+                raise RewriteError(
+                    f"layer '{op.name}' ({type(op).__name__}) of '{model.name}' holds attention ('{inside[0].name}')"
+                    " inside, where attnzoo does not reach; strip the model before wrapping it."
+                )
     return rebuild(model, drop=True, trust=trust)
 
 

@@ -13,8 +13,9 @@ import attnzoo._keras.recursion
 from attnzoo.layers._registry import attention_class
 from attnzoo.testing import check_attention
 
-from ..helpers import basic_block, conv_bn_relu
+from ..helpers import basic_block, conv_bn_relu, small_backbone
 from ..layers.test_contract import _Config, _Layout
+from ..networks.test_wrappers import video
 
 # Models ----------------------------------------------------------------------------------------------------------
 
@@ -159,6 +160,7 @@ MODELS = [
     shared_through_a_wrapper,
     sequential_with_unfinished,
     popped,
+    lambda: attnzoo.strip(video(attnzoo.augment(small_backbone(), "se", stages=[2]))),
     augmented(lambda: layers.ReLU(name="relu"), Wider),
 ]
 

@@ -10,6 +10,7 @@ from keras import layers
 import attnzoo
 
 from ..helpers import conv_bn_relu, small_backbone, small_resnet
+from ..networks.test_wrappers import video
 from ..planning.test_planning_zoo import net
 from ..training.test_decoder import unet
 from .collector import says
@@ -97,6 +98,18 @@ def unknown_channels():
 
 
 @functools.cache
+def wrapped():
+    return video(backbone())
+
+
+@functools.cache
+def beside_a_wrapper():
+    """Feature maps in the graph, and others inside a wrapper."""
+    clip, image = keras.Input((3, 32, 32, 3), name="frames_in"), keras.Input((16, 16, 8), name="image")
+    return keras.Model([clip, image], [wrapped()(clip), projections()(image)], name="beside")
+
+
+@functools.cache
 def attended():
     return attnzoo.augment(resnet(), "se")
 
@@ -146,6 +159,7 @@ STAGES_AND_BLOCKS = [
     plan(stages=[1.5]),
     plan(stages=True),
     plan(stages=[1], model=flat),
+    plan(stages=[2], model=wrapped),
     plan(blocks=[0]),
     plan(blocks="lst", placement="post"),
     plan(blocks=[], placement="post"),
@@ -166,6 +180,7 @@ NAMED_LAYERS = [
     plan(after=["s0b1_out", "qqq"]),
     plan(after=["s0b1_out", "s1b0_9*"]),
     plan(after="*_concat"),
+    plan(after="b1_dw", model=wrapped),
     plan(after=3),
     plan(after=[3]),
     plan(after=[]),
@@ -204,6 +219,8 @@ MODULES = [
 NOTES = [
     says(lambda: str(attnzoo.describe(flat()))),
     says(lambda: str(attnzoo.describe(gated()))),
+    says(lambda: str(attnzoo.describe(video(attnzoo.augment(backbone(), "se"))))),
+    says(lambda: attnzoo.plan(beside_a_wrapper(), "se").notes[0]),
     says(lambda: attnzoo.plan(gated(), "se").notes[0]),
     says(lambda: attnzoo.plan(net(), "ela", after=["a", "b", "c"]).notes[0]),
     says(lambda: attnzoo.plan(attended(), "eca", stages=[1, 2]).notes[0]),
