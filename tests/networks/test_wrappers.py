@@ -93,7 +93,7 @@ def test_freeze_trains_the_attention_inside_and_nothing_beside_it(make, train):
     model = make(augmented())
     head = {w.path for x in model._flatten_layers() if x.name.startswith(("gru", "logits", "dense")) for w in x.weights}
     for _ in range(2):  # a second call finds the same
-        report = attnzoo.freeze(model, train=train, verbose=False)
+        report = attnzoo.freeze(model, train=train)
         assert {p.name: bool(p.trainable) for p in report} == {
             "attention": True,
             "backbone": False,
@@ -109,8 +109,8 @@ def test_freeze_trains_the_attention_inside_and_nothing_beside_it(make, train):
 
 def test_all_opens_what_was_frozen_inside():
     model = sequential(augmented())
-    attnzoo.freeze(model, train="attention", verbose=False)
-    attnzoo.freeze(model, train="all", verbose=False)
+    attnzoo.freeze(model, train="attention")
+    attnzoo.freeze(model, train="all")
     assert all(x.trainable for x in model._flatten_layers())
     assert any(w.name == "scale" for w in model.trainable_weights)
 
