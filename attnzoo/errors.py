@@ -11,8 +11,13 @@ Each message is one line a user can act on: what came, what was expected, what t
 from __future__ import annotations
 
 import difflib
+import re
 import unicodedata
 from collections.abc import Iterable
+
+_IN_A_CALL = re.compile(
+    r"Exception encountered when calling [^\n]*\n\n\x1b\[1m(.*)\x1b\[0m\n\nArguments received", re.DOTALL
+)
 
 INVISIBLE = ("Cc", "Cf", "Cs", "Zl", "Zp")
 """Unicode categories that a terminal obeys instead of showing: control, format (right-to-left marks among them),
@@ -77,8 +82,13 @@ def quoted(value: object, most: int = 60) -> str:
 
 def first_line(error: Exception) -> str:
     """Returns the sentence of another library's message that says most, on one line."""
-    # Keras wraps what happened in pages of configuration, and says it at the end.
+    # Keras wraps what happened in pages of configuration, and says it at the end ...
     text = str(error).rpartition("Exception encountered: ")[2].strip()
+    # ... or, from a layer's call, in bold between the layer's name and all its arguments.
+    inside = _IN_A_CALL.search(text)
+    while inside:
+        text = inside[1].rpartition("Error encountered:\n")[2].strip()
+        inside = _IN_A_CALL.search(text)
     said, *more = map(str.strip, text.splitlines() or [type(error).__name__])
     for line in more:
         goes_on = said.endswith((":", ",")) or (line[:1].islower() and not said.endswith("."))

@@ -117,7 +117,7 @@ def names():
 
 
 def tutorial():
-    """tensorflow.org/tutorials/images/transfer_learning: augmentation, TensorFlow's operations, nested, training=False."""
+    """The transfer-learning tutorial of TensorFlow: augmentation, raw operations, nested, training=False."""
     base = backbone()
     base.trainable = False
     image = keras.Input((SIZE, SIZE, 3))

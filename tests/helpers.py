@@ -116,11 +116,15 @@ def assert_rules(model, plan, new, x, expected=None):
         keras.tree.assert_same_structure(new.output, model.output)
 
 
-def moved(model):
-    """Attention that has left its identity, as by training: each weight has a value of its own, no gate is full."""
+def moved(model, names=None):
+    """Attention that has left its identity, as by training: each weight has a value of its own, no gate is full.
+
+    With names, only the attention of these names.
+    """
     rng = np.random.default_rng(7)
     for layer in model._flatten_layers():
-        if isinstance(layer, attnzoo.layers.Attention) and layer.site is not None:
+        attention = isinstance(layer, attnzoo.layers.Attention) and layer.site is not None
+        if attention and (names is None or layer.name in names):
             for w in layer.weights:
                 inputs = max(1, math.prod(w.shape[:-1]))  # large sums would saturate a gate at exactly one
                 value = rng.normal(0.0, min(0.4, inputs**-0.5), w.shape)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,6 +25,33 @@ def test_private_modules_of_keras_are_imported_in_one_folder() -> None:
     found = {name for name, text in sources().items() if re.search(r"^\s*(from|import) keras\.src", text, re.MULTILINE)}
     assert found
     assert {name.partition("/")[0] for name in found} == {"_keras"}
+
+
+OWN = {"config/_load.py": {"_source"}}
+"""Private attributes of attnzoo's own classes that another file touches."""
+
+
+def private_attributes(tree: ast.Module) -> Iterator[ast.Attribute]:
+    """Yields names with one underscore that are looked up on anything but the object itself or its class."""
+    for node in ast.walk(tree):
+        private = isinstance(node, ast.Attribute) and re.match("_(?!_)", node.attr)
+        if private and not (isinstance(node.value, ast.Name) and node.value.id in ("self", "cls")):
+            yield node
+
+
+def test_private_attributes_of_keras_are_touched_in_one_folder() -> None:
+    found = [
+        f"{file}:{node.lineno}: {ast.unparse(node)}"
+        for file, text in sources().items()
+        for node in private_attributes(ast.parse(text))
+        if not file.startswith("_keras/") and node.attr not in OWN.get(file, ())
+    ]
+    assert found == []
+
+
+def test_the_search_for_private_attributes_finds_them() -> None:
+    text = "self._a, cls._b, x.__dict__, x.y\nx._c, x.self._d, x()._e"
+    assert [node.attr for node in private_attributes(ast.parse(text))] == ["_c", "_d", "_e"]
 
 
 def test_no_package_has_the_name_of_a_public_function() -> None:

@@ -3,13 +3,12 @@
 A layer of Keras's own, without layers or chance inside, is made again attribute by attribute: the base constructor
 runs, plain attributes are carried over, and each weight is born with the value of its twin. It saves what makes
 `from_config` slow: deserialising initializers, drawing random weights, and overwriting them. Everything else (layers
-of other packages, composite layers, dropout) takes the long way: `from_config`, a call, then the variables.
+of other packages, composite layers, dropout) takes the long way: `from_config`, a call, then its state (see `state`).
 """
 
 from __future__ import annotations
 
 import functools
-import types
 from collections.abc import Collection
 from typing import Any
 
@@ -17,24 +16,11 @@ import keras
 from keras import tree
 from keras.src.saving.serialization_lib import SafeModeScope  # it has no public name
 
-from attnzoo._keras.flags import copy_flags
-from attnzoo._keras.graph import is_container, is_keras_layer
+from attnzoo._keras.graph import is_keras_layer
+from attnzoo._keras.state import misdescribed
+from attnzoo._keras.values import held_by, is_plain
 from attnzoo.errors import RewriteError, first_line
 from attnzoo.layers._backend import value_for_another
-
-PLAIN = (
-    types.NoneType,
-    bool,
-    int,
-    float,
-    str,
-    types.BuiltinFunctionType,
-    keras.initializers.Initializer,
-    keras.regularizers.Regularizer,
-    keras.constraints.Constraint,
-    keras.layers.InputSpec,
-    keras.DTypePolicy,
-)
 
 
 def twin(op: Any, trust: bool = False) -> tuple[Any, bool]:
@@ -42,7 +28,7 @@ def twin(op: Any, trust: bool = False) -> tuple[Any, bool]:
 
     Args:
         op: a layer or operation.
-        trust: whether functions in Lambda layers may be called by a second model too.
+        trust: whether functions in Lambda layers may be called by a second model too, whatever they hold.
 
     Raises:
         RewriteError: if the layer's config does not describe it.
@@ -57,15 +43,17 @@ def twin(op: Any, trust: bool = False) -> tuple[Any, bool]:
     new = _short_way(op)
     if new is not None:
         return new, True
+    lambdas = [x for x in op._flatten_layers() if isinstance(x, keras.layers.Lambda)]
     try:
-        with SafeModeScope(not trust):
+        with SafeModeScope(not (trust or (lambdas and all(_held(x) is None for x in lambdas)))):
             new = _long_way(op)
     except Exception as cause:
-        raise RewriteError(
-            f"layer '{op.name}' ({type(op).__name__}) cannot be made again from its config:"
-            f" {first_line(cause).removesuffix('.')}. Give the class a get_config() that returns its constructor's"
-            " arguments, or pass share_weights=True to attnzoo.augment."
-        ) from cause
+        raise misdescribed(op, first_line(cause)) from cause
+    if lambdas:
+        # What Keras makes of a function's code has lost what is global in its module.
+        for a, b in zip(op._flatten_layers(), new._flatten_layers(), strict=False):
+            if isinstance(a, keras.layers.Lambda) and isinstance(b, keras.layers.Lambda):
+                b.function = a.function
     # Some constructors take the name for a prefix: KerasHub's DepthwiseConvBlock calls itself `<name>_0`.
     new.name = op.name
     return new, False
@@ -84,11 +72,20 @@ def _long_way(op: Any) -> Any:
         return new
 
 
+def _held(op: Any) -> Any:
+    """Returns what a Lambda layer's function holds that two models must not share, or None."""
+    functions = (op.function, vars(op).get("mask"), *op.arguments.values())
+    return next((h for h in map(held_by, functions) if h is not None), None)
+
+
 def _lambda(op: Any, trust: bool) -> Any:
-    if not trust:
+    held = None if trust else _held(op)
+    if held is not None:
+        name = getattr(held, "name", None)
+        what = f"'{name}' ({type(held).__name__})" if name else f"a {type(held).__name__}"
         raise RewriteError(
-            f"layer '{op.name}' (Lambda) is Python code that no config describes; rebuild the model without it,"
-            " or pass trust=True to attnzoo.augment or strip: the new model will then call the same function."
+            f"layer '{op.name}' (Lambda) calls a function that holds {what}, which two models would then share;"
+            " rebuild the model without it, or pass trust=True to attnzoo.augment or strip if they may."
         )
     return type(op)(
         op.function,
@@ -133,23 +130,6 @@ def _short_way(op: Any) -> Any:
     return new
 
 
-def is_plain(value: Any) -> bool:
-    """True for what two layers may share: values that never change, lists of them, functions that hold nothing else."""
-    if isinstance(value, tuple | list):
-        return all(is_plain(v) for v in value)
-    if isinstance(value, types.FunctionType):
-        return all(_is_plain_cell(cell) for cell in value.__closure__ or ())
-    return isinstance(value, PLAIN)
-
-
-def _is_plain_cell(cell: Any) -> bool:
-    try:
-        value = cell.cell_contents
-    except ValueError:  # an empty cell
-        return True
-    return value.__closure__ is None if isinstance(value, types.FunctionType) else is_plain(value)
-
-
 def weights_like(op: Any, new: Any, known: Collection[int] = ()) -> dict[int, Any]:
     """Gives a layer the weights that its twin holds itself; returns them by the `id` of the old ones.
 
@@ -179,52 +159,3 @@ def weights_like(op: Any, new: Any, known: Collection[int] = ()) -> dict[int, An
 def _value(variable: Any, shape: Any, dtype: Any = None) -> Any:
     """An initializer: the value of another variable."""
     return value_for_another(variable)
-
-
-def copy_variables(old: Any, new: Any) -> None:
-    """Gives one layer the variables of its twin, random states included.
-
-    Raises:
-        RewriteError: if the two do not have the same variables.
-    """
-    theirs, ours = old.variables, _in_order_of(old.variables, new.variables)
-    if [(tuple(v.shape), v.dtype) for v in theirs] != [(tuple(v.shape), v.dtype) for v in ours]:
-        raise RewriteError(
-            f"layer '{old.name}' ({type(old).__name__}) has {len(theirs)} variables, made again from its config it has"
-            f" {len(ours)}, or others: its get_config() does not describe it."
-        )
-    for a, b in zip(theirs, ours, strict=True):
-        b.assign(a.value)
-    for a, b in zip(old._flatten_layers(), new._flatten_layers(), strict=True):
-        # Layers with state beside their variables (Normalization) derive it when they load or are finalized.
-        if type(a).load_own_variables is not keras.layers.Layer.load_own_variables:
-            store: dict[str, Any] = {}
-            a.save_own_variables(store)
-            if store:
-                b.load_own_variables(store)
-        elif hasattr(b, "finalize_state"):
-            b.finalize_state()
-
-
-def _in_order_of(theirs: list[Any], ours: list[Any]) -> list[Any]:
-    """Returns our variables in the order of theirs where names say which is which (a layer quantised after it was built
-    has another order than one made quantised); Keras numbers those that a layer gives no name, and keeps their order.
-    """
-    by_name = {v.name: v for v in ours}
-    names = [v.name for v in theirs]
-    return [by_name[n] for n in names] if len(by_name) == len(ours) and set(names) == set(by_name) else ours
-
-
-def copy_trainable(old: Any, new: Any) -> None:
-    """Gives one layer, all layers in it and all their variables the trainable flags of its twin."""
-    if is_container(old):
-        new.trainable = old.trainable
-        return
-    for a, b in zip(old._flatten_layers(), new._flatten_layers(), strict=True):
-        if a.trainable != b.trainable:
-            b.trainable = a.trainable
-        copy_flags(a, b)
-    # A layer that LoRA was enabled for trains, its kernel does not.
-    for a, b in zip(old.variables, _in_order_of(old.variables, new.variables), strict=True):
-        if a.trainable != b.trainable:
-            b.trainable = a.trainable

@@ -35,6 +35,11 @@ def source_of(tensor: Any) -> tuple[Any, int]:
     return node_of(tensor), tensor._keras_history[2]
 
 
+def last_output_of(op: Any) -> Any:
+    """Returns what the last call of a layer in a graph makes, or None for one that was not called."""
+    return op._inbound_nodes[-1].outputs[0] if op._inbound_nodes else None
+
+
 def is_keras_layer(op: Any) -> bool:
     """True for an object of one of Keras's own layer classes."""
     return type(op).__module__.startswith("keras.src.layers.")

@@ -127,7 +127,8 @@ def plan(
         after: layer-name globs, instead of stages, blocks and placement.
         init: `"identity"` starts as a module that returns its input; `"paper"` as its paper says.
         share_weights: the new model uses the old one's layers, not copies: training one trains the other.
-        trust: whether the new model may call the functions of the model's Lambda layers, which are refused otherwise.
+        trust: whether the new model may call functions of Lambda layers that hold a layer or a variable, which are
+            refused otherwise, because the two models would share it.
         **options: options of the module, such as `ratio=16`.
 
     Returns:

@@ -15,8 +15,8 @@ from keras import tree
 
 from attnzoo._keras import (
     attention_inside,
+    copy_state,
     copy_trainable,
-    copy_variables,
     deep_graphs,
     functional_of,
     inputs_of,
@@ -24,17 +24,19 @@ from attnzoo._keras import (
     is_inserted,
     is_made_from_tensors,
     is_wired,
-    layers_inside,
+    last_output_of,
+    misdescribed,
     opened,
     operation_of,
     outputs_of,
     places_of,
     twin,
 )
-from attnzoo.errors import RewriteError, listing
+from attnzoo.errors import AttnzooError, RewriteError, first_line
 from attnzoo.layers._attended import Attended, attended_class, plain_class
 from attnzoo.rewriting.addresses import containers, operations
 from attnzoo.rewriting.carry import Finder, instance_like
+from attnzoo.rewriting.checks import check_attention, check_sharing, check_twin, failed_call
 from attnzoo.rewriting.insertion import Insertion
 
 
@@ -53,7 +55,7 @@ def rebuild(
         insertions: applied in order where several meet.
         drop: leave out attention that was inserted.
         share: use the old layers themselves, so that both models have the same variables.
-        trust: whether the new model may call the functions of Lambda layers.
+        trust: whether the new model may call functions of Lambda layers that hold a layer or a variable.
 
     Raises:
         RewriteError: if a layer cannot be made anew, or the new model fails a check.
@@ -72,9 +74,9 @@ def _rebuilt(model: Any, work: _Rebuilder, insertions: Sequence[Insertion]) -> A
             f"'{missed[0]}' cannot be inserted: '{model.name}' has changed since the plan was made; plan again."
         )
     if not work.share:
-        _check_sharing(model, new)
+        check_sharing(model, new)
     for old, copied in work.empty:
-        copy_variables(old, copied)
+        copy_state(old, copied)
     for old, copied in work.twins:
         copy_trainable(old, copied)
     for insertion in insertions:
@@ -87,7 +89,7 @@ def strip(model: Any, *, trust: bool = False) -> Any:
 
     Args:
         model: a model made by `augment`, also after saving and loading, with models nested in it or not.
-        trust: whether the new model may call the functions of the model's Lambda layers.
+        trust: whether the new model may call functions of Lambda layers that hold a layer or a variable.
 
     Raises:
         RewriteError: if the model cannot be rebuilt, or a layer of it holds attention where no graph shows it.
@@ -141,6 +143,15 @@ class _Rebuilder:
                 self.empty.append((op, new))
         return self.made[id(op)]
 
+    def _called(self, node: Any, read: list[Any]) -> list[Any]:
+        op = self._op(node.operation)
+        try:
+            return _call_like(node, op, read)
+        except (AttnzooError, MemoryError, RecursionError):
+            raise
+        except Exception as cause:  # a layer's call: anything may come
+            raise failed_call(op, cause, self.share) from cause
+
     def _input(self, tensor: Any) -> Any:
         new = _input_like(tensor)
         self.twins.append((operation_of(tensor), operation_of(new)))
@@ -161,9 +172,9 @@ class _Rebuilder:
                 self._attend(self.before.get((id(model), id(place), i), ()), tensors[id(t)], attended)
                 for i, t in enumerate(node.input_tensors)
             ]
-            outputs = _call_like(node, self._op(node.operation), read)
+            outputs = self._called(node, read)
             for index, (old, new) in enumerate(zip(node.outputs, outputs, strict=True)):
-                _check_same_kind(node.operation, old, new)
+                check_twin(node.operation, old, new)
                 there = self.after.get((id(model), id(place), index), ())
                 tensors[id(old)] = self._attend(there, new, attended)
         return self._like(model, tensors)
@@ -177,7 +188,7 @@ class _Rebuilder:
         else:
             if not self.drop and (isinstance(model, Attended) or self._inserts_into(model)):
                 cls = attended_class(cls)
-            find = Finder(lambda t: tensors.get(id(t)), self._held, self.twins, self.share)
+            find = Finder(tensors, self._held, self.twins, self.share)
             new = instance_like(model, cls, inputs, outputs, find)
         # Keras names outputs after the layers they come from; attention on an output must not rename it.
         new.output_names = list(model.output_names)
@@ -193,7 +204,10 @@ class _Rebuilder:
             return op
         new = self._op(op)
         if isinstance(op, keras.layers.Layer) and op.built and not new.built:
-            new.build_from_config(op.get_build_config() or {})
+            try:
+                new.build_from_config(op.get_build_config() or {})
+            except Exception as cause:
+                raise misdescribed(op, f"built as before, it fails: {first_line(cause)}") from cause
         return new
 
     def _attend(self, insertions: Iterable[Insertion], x: Any, attended: dict[tuple[str, int], Any]) -> Any:
@@ -202,7 +216,7 @@ class _Rebuilder:
             if key not in attended:
                 attended[key] = insertion.layer(x)
                 self.hits.add(insertion.layer.name)
-                _check_same_kind(insertion.layer, x, attended[key])
+                check_attention(insertion.layer, x, attended[key])
             x = attended[key]
         return x
 
@@ -219,13 +233,28 @@ class _Rebuilder:
             layers.append(self._op(old))
             layers += [i.layer for i in after]
             self.hits.update(i.layer.name for i in [*before, *after])
-        new = self._sequential_class(model)(layers, name=model.name)
+        cls = self._sequential_class(model)
+        try:
+            new = cls(layers, name=model.name)
+        except (AttnzooError, MemoryError, RecursionError):
+            raise
+        except Exception as cause:
+            self._check_twins(functional)
+            failed = next((x for x in layers[1:] if last_output_of(x) is None), layers[-1])
+            raise failed_call(failed, cause, self.share) from cause
         if not is_wired(new):
             raise RewriteError(
                 f"Sequential model '{model.name}' cannot be built again: one of its layers does not say what it makes"
                 " of its input; give it a compute_output_shape() or a call() that works on symbolic tensors."
             )
+        self._check_twins(functional)
         return new
+
+    def _check_twins(self, functional: Any) -> None:
+        for node in places_of(functional):
+            new = self.made.get(id(node.operation))
+            if new is not None and last_output_of(new) is not None:
+                check_twin(node.operation, node.outputs[0], last_output_of(new))
 
     def _sequential_class(self, model: Any) -> Any:
         if type(model).__init__ is not keras.Sequential.__init__:
@@ -255,33 +284,3 @@ def _call_like(node: Any, op: Any, read: list[Any]) -> list[Any]:
         (node.arguments.args, node.arguments.kwargs),
     )
     return list(tree.flatten(op(*args, **kwargs)))
-
-
-def _check_same_kind(op: Any, old: Any, new: Any) -> None:
-    if tuple(old.shape) != tuple(new.shape) or old.dtype != new.dtype:
-        raise RewriteError(
-            f"layer '{op.name}' ({type(op).__name__}) returned {tuple(new.shape)} {new.dtype} where {tuple(old.shape)}"
-            f" {old.dtype} was expected; attention must keep shape and dtype, and a config must describe its layer."
-        )
-
-
-def _check_sharing(model: Any, new: Any) -> None:
-    """Raises if layers that had the same weights would have weights of their own, and train apart."""
-    if len(_weights(new)) <= len(_weights(model)):
-        return
-    owners: dict[int, list[str]] = {}
-    for op in (op for room in containers(model) for op in operations(room) if not is_container(op)):
-        for weight in getattr(op, "weights", ()):
-            owners.setdefault(id(weight), []).append(f"'{op.name}'")
-    shared = next((names for names in owners.values() if len(names) > 1), [])
-    which = f"layers {listing(shared)}" if shared else "some layers"
-    raise RewriteError(
-        f"{which} of '{model.name}' have the same weights, one of them by way of a layer around it;"
-        " copies of them would train apart. Pass share_weights=True to attnzoo.augment."
-    )
-
-
-def _weights(model: Any) -> set[int]:
-    """Returns the ids of all weights but those of inserted attention."""
-    attention = {id(w) for x in layers_inside(model) if is_inserted(x) for w in x.weights}
-    return {id(w) for w in model.weights} - attention

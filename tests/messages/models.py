@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import sys
+import threading
+import types
 from unittest import mock
 
 import keras
@@ -16,6 +18,8 @@ from attnzoo.testing import check_attention
 from ..helpers import basic_block, conv_bn_relu, small_backbone
 from ..layers.test_contract import _Config, _Layout
 from ..networks.test_wrappers import video
+from ..rewriting import test_backbone_classes as known
+from ..rewriting import test_made_again as made_again
 
 # Models ----------------------------------------------------------------------------------------------------------
 
@@ -142,11 +146,70 @@ class Wordy(Holds):
         raise ValueError(f"config={'x' * 2000}\nand more")
 
 
-NO_CONFIG = (
-    "layer 'mystery' (NoConfig) cannot be made again from its config: NoConfig.__init__() got an unexpected keyword"
-    " argument 'dtype'. Give the class a get_config() that returns its constructor's arguments, or pass"
-    " share_weights=True to attnzoo.augment."
-)
+class FailsToLoad(layers.Layer):
+    """Reads no state."""
+
+    def call(self, x):
+        return x
+
+    def save_own_variables(self, store):
+        store["0"] = [1.0]
+
+    def load_own_variables(self, store):
+        raise KeyError("kernel")
+
+
+def set_later(value):
+    """A layer with an attribute that its config does not hold."""
+
+    def make():
+        layer = layers.Dropout(0.5, name="drop")
+        layer.mine = value()
+        return layer
+
+    return make
+
+
+def with_code(function):
+    return augmented(lambda: layers.Lambda(function, name="code", output_shape=lambda shape: shape))
+
+
+class FailsTwice(layers.Layer):
+    """Can be called once."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.calls = []
+
+    def call(self, x):
+        self.calls.append(1)
+        if len(self.calls) > 1:
+            raise ValueError("only one call\nis supported")
+        return x
+
+
+class UnbuiltAgain(layers.Layer):
+    """Its config does not say what it takes to build it."""
+
+    def __init__(self, units=4, **kwargs):
+        super().__init__(**kwargs)
+        self.units = units
+
+    def build(self, shape):
+        self.scale = self.add_weight(name="scale", shape=(shape[-1] // self.units,))
+
+    def get_config(self):
+        return {**super().get_config(), "units": 0}
+
+
+def outside():
+    """A model of a class of its own that holds a layer outside of its graph, whose config names another size."""
+    model = known.net()
+    model.mine = UnbuiltAgain(name="mine")
+    model.mine.build((None, 4))
+    attnzoo.augment(model, "se")
+
+
 MODELS = [
     too_deep,
     lambda: attnzoo.describe(keras.Sequential([keras.Input((16, 16, 3)), overriding()])),
@@ -155,8 +218,18 @@ MODELS = [
     augmented(lambda: NoConfig(1.0)),
     augmented(lambda: Holds(layers.ReLU())),
     augmented(lambda: Wordy(layers.ReLU())),
-    augmented(lambda: layers.Lambda(lambda t: t * 2, name="twice")),
+    with_code(made_again.HOLDING["a layer in its closure"]()),
+    with_code(made_again.holding(keras.random.SeedGenerator(1, name="chance"))),
     augmented(lambda: Forgets(3, name="forgets")),
+    augmented(lambda: FailsToLoad(name="mine")),
+    augmented(set_later(lambda: types.SimpleNamespace(weight=keras.Variable(1.0)))),
+    augmented(set_later(threading.Lock)),
+    lambda: attnzoo.augment(made_again.in_a_graph(made_again.Wrong(name="mine")), "se", after="conv"),
+    lambda: attnzoo.augment(made_again.in_a_graph(made_again.Failing(name="mine")), "se", after="conv"),
+    lambda: attnzoo.augment(made_again.in_a_graph(made_again.Fewer(3, name="mine")), "se", after="conv"),
+    lambda: attnzoo.augment(made_again.stacked(made_again.Failing(name="mine")), "se", after="conv"),
+    lambda: attnzoo.augment(made_again.in_a_graph(FailsTwice(name="mine")), "se", after="conv", share_weights=True),
+    outside,
     shared_through_a_wrapper,
     sequential_with_unfinished,
     popped,

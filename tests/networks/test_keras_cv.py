@@ -78,14 +78,11 @@ def test_a_backbone_keeps_its_class_its_pyramid_and_its_file(family, tmp_path):
     assert getattr(attnzoo.strip(new), "pyramid_level_inputs", {}) == old_names
 
 
-def test_a_layer_that_is_code_is_refused_by_name():
+def test_a_layer_that_is_code_is_made_again():
     model = keras_cv.models.CSPDarkNetBackbone(
         stackwise_channels=[8, 8], stackwise_depth=[1, 1], use_depthwise=False, **SMALL
     )
-    with pytest.raises(attnzoo.errors.RewriteError, match=r"\(Lambda\) is Python code that no config describes"):
-        attnzoo.augment(model, "eca")
-    trusted = attnzoo.augment(model, "eca", trust=True)
-    assert_same_outputs(model, trusted)
+    assert_same_outputs(model, attnzoo.augment(model, "eca"))
 
 
 def test_a_feature_extractor_reads_the_attended_maps():

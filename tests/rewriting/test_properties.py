@@ -17,6 +17,7 @@ from attnzoo.planning.placement import PLACEMENTS
 
 from ..graphs import data_for, draw_model
 from ..helpers import array, config_of, leaf_layers, moved, outputs
+from ..reference_interpreter import assert_places
 
 MODULES = attnzoo.list_attentions()
 
@@ -163,6 +164,7 @@ def check(model, requests, path):
         check_plan(plan, current, new)
         check_surface(model, new)
         assert_equal(expected, new, x)
+        assert_places(current, plan, moved(plan.apply(), {site.name for site in plan}), x)
         current = new
     assert_same_state(before, state(model))
     if count:
