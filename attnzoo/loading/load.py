@@ -150,14 +150,16 @@ def _reason(error: Exception) -> str:
 
 def _unknown(reference: Reference) -> str:
     """Says what to do about a class: one that is here already needs no import."""
-    key = reference.registered or reference.name
-    if hasattr(sys.modules.get(reference.module or ""), reference.name):
+    import keras
+
+    name, key = reference.name, reference.registered or reference.name
+    found = getattr(sys.modules.get(reference.module or ""), name, None)
+    # Of nothing but layers: a hostile file may name any function there is.
+    if isinstance(found, type) and issubclass(found, keras.layers.Layer):
         return (
-            f"holds a {reference.name}, a class of {reference.module} that is not registered with Keras; hand it over,"
-            f" load_model(path, custom_objects={{{key!r}: {reference.name}}}), and decorate it with"
+            f"holds a {name}, a class of {reference.module} that is not registered with Keras; hand it over,"
+            f" load_model(path, custom_objects={{{key!r}: {name}}}), and decorate it with"
             " @keras.saving.register_keras_serializable() before a model is next saved."
         )
-    return (
-        f"holds a {reference.name}, a class Keras does not know; in Python, import the package that registers it first,"
-        f" or hand it over: load_model(path, custom_objects={{{key!r}: ...}})."
-    )
+    other = "" if reference.module else f", or hand it over: load_model(path, custom_objects={{{key!r}: ...}})"
+    return f"holds a {name}, a class Keras does not know; in Python, import the package that defines it first{other}."

@@ -24,7 +24,7 @@ TRUST = "; if you trust its author, use attnzoo.load_model(path, trust=True)."
 def unknown(name: str, registered: str | None = None) -> str:
     """Returns what `load_model` says of a class that nobody has registered."""
     return (
-        f"holds a {name}, a class Keras does not know; in Python, import the package that registers it first,"
+        f"holds a {name}, a class Keras does not know; in Python, import the package that defines it first,"
         f" or hand it over: load_model(path, custom_objects={{{registered or name!r}: ...}})."
     )
 

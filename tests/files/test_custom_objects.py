@@ -11,7 +11,7 @@ import pytest
 
 import attnzoo
 from attnzoo.errors import AttnzooError
-from tests.files.conftest import risk
+from tests.files.conftest import change_config, risk
 
 
 class Doubled(keras.layers.Layer):
@@ -46,7 +46,6 @@ def test_a_registered_class_goes_by_its_own_name_too(key: str, tmp_path: Path, m
         patched.setitem(keras.saving.get_custom_objects(), "theirs>Doubled", Doubled)
         net(Doubled(name="d")).save(tmp_path / "m.keras")
     path = tmp_path / "m.keras"
-    from tests.files.conftest import change_config
 
     def register(config: dict[str, Any]) -> None:
         config["config"]["layers"][-1].update(module=None, registered_name="theirs>Doubled")
@@ -81,6 +80,18 @@ def test_the_advice_for_a_class_that_is_here_works(tmp_path: Path) -> None:
     )
     advice = str(error.value).partition("custom_objects=")[2].partition(")")[0]
     assert attnzoo.load_model(path, custom_objects=eval(advice, {"Doubled": Doubled}))
+
+
+def test_nobody_is_told_to_hand_over_what_is_no_layer(tmp_path: Path) -> None:
+    path = tmp_path / "m.keras"
+    net(keras.layers.ReLU()).save(path)
+    system = {"class_name": "system", "module": "os", "registered_name": None}
+    path.write_bytes(change_config(path.read_bytes(), lambda config: config["config"]["layers"][-1].update(system)))
+    with pytest.raises(AttnzooError) as error:
+        attnzoo.load_model(path)
+    assert str(error.value) == (
+        f"{path}: holds a system, a class Keras does not know; in Python, import the package that defines it first."
+    )
 
 
 def test_a_model_too_deep_for_python_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

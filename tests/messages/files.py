@@ -282,5 +282,6 @@ LOADING = [
     load(lambda path: test_saving.net().save_weights("m.weights.h5") or os.rename("m.weights.h5", path), "m.h5"),
     weights_of(test_hdf5.external),
     load(lambda path: test_custom_objects.net(test_custom_objects.Doubled()).save(path)),
+    load(lambda path: test_custom_objects.net(test_custom_objects.Doubled()).save(path), "m.h5"),
     limited(load(members()), keras.saving, load_model=mock.Mock(side_effect=RecursionError)),
 ]
