@@ -23,9 +23,9 @@ if TYPE_CHECKING:
     from attnzoo.config import list_configs as list_configs
     from attnzoo.config import load_config as load_config
     from attnzoo.files import inspect_file as inspect_file
-    from attnzoo.files import load_model as load_model
     from attnzoo.layers import list_attentions as list_attentions
     from attnzoo.layers import register_attention as register_attention
+    from attnzoo.loading import load_model as load_model
     from attnzoo.planning import augment as augment
     from attnzoo.planning import plan as plan
     from attnzoo.rewriting import strip as strip
@@ -50,7 +50,7 @@ _HOME = {
     "list_configs": "attnzoo.config",
     "load_backbone_weights": "attnzoo.weights",
     "load_config": "attnzoo.config",
-    "load_model": "attnzoo.files",
+    "load_model": "attnzoo.loading",
     "plan": "attnzoo.planning",
     "register_attention": "attnzoo.layers",
     "register_backbone": "attnzoo.backbones",

@@ -20,7 +20,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TypeVar
 
 from attnzoo.errors import AttnzooError, ConfigError, did_you_mean, first_line, listing, printable
-from attnzoo.files import check_weights, load_model
+from attnzoo.files import check_weights
+from attnzoo.loading import load_model
 
 if TYPE_CHECKING:
     import keras

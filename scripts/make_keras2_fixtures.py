@@ -63,7 +63,7 @@ def main() -> None:
     for make in (names, tutorial, teachable, operations, mixed, several):
         model = randomized(make())
         inputs = [image] * len(model.inputs)
-        made = tf.nest.flatten(model(inputs if len(inputs) > 1 else image))
+        made = tf.nest.flatten(model(inputs if len(inputs) > 1 else image, training=False))
         arrays[make.__name__] = np.concatenate([np.asarray(y, "float32") for y in made], axis=-1)
         for name in (n for n in FILES[release] if n.startswith(f"{make.__name__}.")):
             if make is names:
@@ -117,7 +117,7 @@ def names():
 
 
 def tutorial():
-    """The transfer-learning tutorial of TensorFlow: augmentation, raw operations, nested, training=False."""
+    """What tensorflow.org/tutorials/images/transfer_learning makes: augmentation, operations, a nested backbone."""
     base = backbone()
     base.trainable = False
     image = keras.Input((SIZE, SIZE, 3))
@@ -159,7 +159,7 @@ def operations():
     y = tf.nn.relu6(layers.Conv2D(4, 1)(x))
     x = tf.add(x, tf.nn.swish(y)) - 0.5
     x = 1.0 - tf.concat([x, tf.sigmoid(y) / 2.0], axis=-1)
-    x = tf.nn.relu(tf.multiply(tf.subtract(x, 0.1), 3.0))
+    x = tf.nn.relu(tf.multiply(tf.subtract(x, 0.1), 0.3))
     x = -(tf.maximum(x, tf.square(x)) ** 2.0)
     x = tf.reduce_mean(x, axis=[1, 2])
     x = tf.reshape(tf.expand_dims(x, 1), (-1, 8))

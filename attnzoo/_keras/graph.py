@@ -100,6 +100,12 @@ def functional_of(model: Any) -> Any:
                 " start it with keras.Input(shape) or call it on data."
             )
         return model._functional
+    if any(cls.__module__.partition(".")[0] == "tf_keras" for cls in type(model).__mro__):
+        raise RewriteError(
+            f"expected a keras.Model, got a Keras 2 (tf_keras) model, {type(model).__name__}; make the network with"
+            " Keras 3, which TF_USE_LEGACY_KERAS=1 hides, or save it by model.save('m.h5') and load that file by"
+            " attnzoo.load_model('m.h5')."
+        )
     raise RewriteError(
         f"expected a keras.Model, got {type(model).__name__}; make or load it first, such as"
         " keras.applications.ResNet50() or attnzoo.load_model(path)."

@@ -20,7 +20,7 @@ def run(args: argparse.Namespace) -> int:
     shape = _shape(args.input_shape)
     from attnzoo.anatomy import describe
     from attnzoo.backbones import make_backbone
-    from attnzoo.files import load_model
+    from attnzoo.loading import load_model
 
     file = args.model.removeprefix("file:")
     if file != args.model or file.endswith((".keras", ".h5", ".hdf5")):

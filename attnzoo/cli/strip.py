@@ -15,7 +15,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace) -> int:
-    from attnzoo.files import check_output, load_model, save_model
+    from attnzoo.files import check_output, save_model
+    from attnzoo.loading import load_model
     from attnzoo.rewriting import strip
 
     output = check_output(args.output, overwrite=args.force)

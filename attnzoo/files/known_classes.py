@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 import keras
 
@@ -30,15 +30,15 @@ _BARE = (keras.layers, keras.models, keras.initializers, keras.regularizers, ker
 _BARE_MODELS = ("Functional", "Model", "Sequential")
 
 
-def unknown_classes(references: Iterable[Reference]) -> list[str]:
-    """Returns the names that neither Keras nor a package imported by now defines."""
-    return [r.name for r in references if not _is_known(r)]
+def unknown_classes(references: Iterable[Reference], custom_objects: Container[str] = ()) -> list[Reference]:
+    """Returns what neither Keras nor a package imported by now has registered, and nobody handed over."""
+    return [r for r in references if not _is_known(r, custom_objects)]
 
 
-def _is_known(reference: Reference) -> bool:
-    if reference.name in _SPECIAL:
-        return True
+def _is_known(reference: Reference, custom_objects: Container[str]) -> bool:
     names = (reference.registered or reference.name, reference.name)
+    if reference.name in _SPECIAL or any(name in custom_objects for name in names):
+        return True
     if any(keras.saving.get_registered_object(name) is not None for name in names):
         return True
     if reference.module is not None:

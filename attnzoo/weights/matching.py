@@ -109,9 +109,13 @@ def _pair(
                 pairs[leaf] = found
 
 
+def name_of_keras3(name: str) -> str:
+    """Writes the name of a layer of Keras 2 as Keras 3 does."""
+    return name.replace("/", "_").lower().replace("batchnorm", "bn")
+
+
 def _renamed(path: Names) -> Names:
-    """Writes the names of Keras 2 as Keras 3 does."""
-    return tuple(name.replace("/", "_").lower().replace("batchnorm", "bn") for name in path)
+    return tuple(map(name_of_keras3, path))
 
 
 def _ranked(paths: Iterable[Names], bases: set[str]) -> dict[Names, Names]:

@@ -199,7 +199,7 @@ def test_a_mistake_is_one_clear_line(argv: str, lines: list[str], run: Any) -> N
 
 def test_the_output_is_checked_before_the_long_work(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("attnzoo.building.build", None)
-    monkeypatch.setattr("attnzoo.files.load_model", None)
+    monkeypatch.setattr("attnzoo.loading.load_model", None)
     assert run("build", "digits_small", "-o", "d.h5")[0] == 2
     assert run("strip", "m.keras", "-o", "d.h5")[0] == 2
 

@@ -19,7 +19,14 @@ from tests.files.mutations import zipped
 from tests.helpers import small_backbone
 
 TRUST = "; if you trust its author, use attnzoo.load_model(path, trust=True)."
-UNKNOWN = ", a class Keras does not know; in Python, import the package that defines it first."
+
+
+def unknown(name: str, registered: str | None = None) -> str:
+    """Returns what `load_model` says of a class that nobody has registered."""
+    return (
+        f"holds a {name}, a class Keras does not know; in Python, import the package that defines it first,"
+        f" or hand it over: load_model(path, custom_objects={{{registered or name!r}: ...}})."
+    )
 
 
 def net() -> keras.Model:

@@ -20,7 +20,7 @@ from keras.src.saving import serialization_lib
 import attnzoo
 from attnzoo.errors import AttnzooError
 from attnzoo.files.budget import weights_at_most
-from tests.files.conftest import TRUST, UNKNOWN, refusal, risk
+from tests.files.conftest import TRUST, refusal, risk, unknown
 from tests.files.mutations import zipped
 
 Save = Callable[[Callable[[dict[str, Any]], None]], Path]
@@ -64,7 +64,7 @@ def test_a_function_of_keras_is_no_layer_of_a_legacy_file(good: dict[str, bytes]
     with h5py.File(path, "r+") as file:
         config = file.attrs["model_config"]
         file.attrs["model_config"] = config.replace('"class_name": "Flatten"', '"class_name": "serialize"')
-    assert refusal(path) == "holds a serialize" + UNKNOWN
+    assert refusal(path) == unknown("serialize")
 
 
 def test_trust_runs_what_the_file_holds(tmp_path: Path) -> None:
@@ -115,6 +115,60 @@ def test_the_limit_is_gone_afterwards_and_holds_for_one_thread() -> None:
         other.start()
         other.join()
     assert keras.layers.Layer.add_weight is before
+
+
+def test_a_shape_counts_whether_it_is_given_by_name_or_by_position() -> None:
+    class Both(keras.layers.Layer):
+        def build(self, shape: Any) -> None:
+            self.first = self.add_weight((10, 10))
+            self.second = self.add_weight(shape=(10, 10))
+
+    with weights_at_most(200):
+        Both().build(None)
+    with weights_at_most(199), pytest.raises(MemoryError, match=r"^asks for 200 weights or more; expected 199 at most"):
+        Both().build(None)
+    with weights_at_most(99), pytest.raises(MemoryError, match=r"^asks for 100 weights or more; expected 99 at most"):
+        Both().build(None)
+
+
+@pytest.mark.parametrize("name", ["__numpy__", "__tensor__"])
+def test_the_numbers_of_an_array_are_no_sizes(name: str, with_config: Save) -> None:
+    array = {"class_name": name, "config": {"value": [[2**40, -(2**50)]], "dtype": "int64"}}
+    path = with_config(lambda config: dense(config)["config"].update(extra=array))
+    assert attnzoo.inspect_file(path).risks == ()
+    path = with_config(lambda config: dense(config)["config"].update(extra=[2**40]))
+    assert attnzoo.inspect_file(path).risks == (f"its config sets 'extra' to {2**40}, which no model needs.",)
+
+
+# What is harmless -----------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("layer", ["StringLookup", "IntegerLookup", "TextVectorization"])
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_a_vocabulary_in_the_file_is_no_path(layer: str, suffix: str, tmp_path: Path) -> None:
+    words: list[Any] = [3, 5] if layer == "IntegerLookup" else ["cat", "https://dog"]
+    dtype = "int64" if layer == "IntegerLookup" else "string"
+    inputs = keras.Input((1,), dtype=dtype)
+    model = keras.Model(inputs, getattr(keras.layers, layer)(vocabulary=words)(inputs))
+    model.save(tmp_path / f"m{suffix}")
+    assert attnzoo.inspect_file(tmp_path / f"m{suffix}").risks == ()
+    x = np.array([[words[1]], [words[0]]])
+    loaded = attnzoo.load_model(tmp_path / f"m{suffix}")
+    np.testing.assert_array_equal(loaded(keras.ops.convert_to_tensor(x)), model(keras.ops.convert_to_tensor(x)))
+
+
+@pytest.mark.parametrize("suffix", [".keras", ".h5"])
+def test_weights_come_out_of_a_file_that_holds_code_and_nothing_runs(suffix: str, tmp_path: Path) -> None:
+    def net(*code: keras.layers.Layer) -> keras.Model:
+        return keras.Sequential([keras.Input((2,)), *code, keras.layers.Dense(3, name="dense")])
+
+    old, new = net(keras.layers.Lambda(lambda x: SIDE_EFFECTS.append("ran") or x, name="f")), net()
+    old.save(tmp_path / f"m{suffix}")
+    SIDE_EFFECTS.clear()
+    attnzoo.load_backbone_weights(new, tmp_path / f"m{suffix}")
+    np.testing.assert_array_equal(new.layers[-1].kernel, old.layers[-1].kernel)
+    assert SIDE_EFFECTS == []
+    assert refusal(tmp_path / f"m{suffix}") == risk("holds a Lambda 'f', code that would run on loading.")
 
 
 # The archive ----------------------------------------------------------------------------------------------------

@@ -18,7 +18,7 @@ from attnzoo import backbones
 from attnzoo.files.inspect import _archive, _names, _weights
 from attnzoo.files.inspect import _read as reading
 
-from ..files import test_hdf5, test_model_files, test_saving
+from ..files import test_custom_objects, test_hdf5, test_model_files, test_saving
 from ..files.conftest import change_config, members_of, saved
 from ..files.mutations import zipped
 
@@ -281,4 +281,7 @@ LOADING = [
     load(only_a_layer),
     load(lambda path: test_saving.net().save_weights("m.weights.h5") or os.rename("m.weights.h5", path), "m.h5"),
     weights_of(test_hdf5.external),
+    load(lambda path: test_custom_objects.net(test_custom_objects.Doubled()).save(path)),
+    load(lambda path: test_custom_objects.net(test_custom_objects.Doubled()).save(path), "m.h5"),
+    limited(load(members()), keras.saving, load_model=mock.Mock(side_effect=RecursionError)),
 ]

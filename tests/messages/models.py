@@ -15,6 +15,7 @@ import attnzoo._keras.recursion
 from attnzoo.layers._registry import attention_class
 from attnzoo.testing import check_attention
 
+from .. import test_keras2_objects
 from ..helpers import basic_block, conv_bn_relu, small_backbone
 from ..layers.test_contract import _Config, _Layout
 from ..networks.test_wrappers import video
@@ -215,6 +216,7 @@ MODELS = [
     lambda: attnzoo.describe(keras.Sequential([keras.Input((16, 16, 3)), overriding()])),
     lambda: attnzoo.describe(keras.Sequential([layers.Conv2D(3, 3)], name="open")),
     lambda: attnzoo.describe("ResNet50"),
+    lambda: attnzoo.describe(test_keras2_objects.Functional()),
     augmented(lambda: NoConfig(1.0)),
     augmented(lambda: Holds(layers.ReLU())),
     augmented(lambda: Wordy(layers.ReLU())),

@@ -74,11 +74,11 @@ def read_config(raw: Any, findings: Findings) -> ModelConfig:
     if not isinstance(raw, dict) or not isinstance(raw.get("config"), dict | list):
         raise Unreadable("its config does not describe a model.")
     config = ModelConfig((str(raw.get("class_name")), _name(raw)))
-    for value, key, is_layer in _values(raw):
+    for value, key, is_layer, in_list in _values(raw):
         if isinstance(value, dict):
             _look_at(value, is_layer, config, findings)
         elif isinstance(value, str):
-            _check_string(key, value, findings)
+            _check_string(key, value, in_list, findings)
         elif isinstance(value, int) and abs(value) > LARGEST and key not in _ANY_NUMBER:
             findings.risk(f"its config sets {quoted(key)} to {_digits(value)}, which no model needs.")
     if sum(config.layers.values()) > MOST_LAYERS or config.calls > MOST_CALLS:
@@ -86,20 +86,24 @@ def read_config(raw: Any, findings: Findings) -> ModelConfig:
     return config
 
 
-def _values(raw: Any) -> Iterator[tuple[Any, str, bool]]:
-    """Yields every value, the key it stands under (for entries of a list the list's), and whether it is a layer."""
-    waiting: list[tuple[Any, str, bool, int]] = [(raw, "", False, 0)]
+def _values(raw: Any) -> Iterator[tuple[Any, str, bool, bool]]:
+    """Yields every value, the key it stands under, whether it is a layer, and whether it is in a list.
+
+    Entries of a list stand under the key of the list.
+    """
+    waiting: list[tuple[Any, str, bool, bool, int]] = [(raw, "", False, False, 0)]
     for _ in range(MOST_VALUES):
         if not waiting:
             return
-        value, key, is_layer, depth = waiting.pop()
+        value, key, is_layer, in_list, depth = waiting.pop()
         if depth > MOST_DEPTH:
             raise Unreadable(f"its config is nested deeper than {MOST_DEPTH} levels.")
-        yield value, key, is_layer
+        yield value, key, is_layer, in_list
         if isinstance(value, dict):
-            waiting.extend((v, k, _is_attention(k, value), depth + 1) for k, v in reversed(_inside(value).items()))
+            inside = reversed(_inside(value).items())
+            waiting.extend((v, k, _is_attention(k, value), False, depth + 1) for k, v in inside)
         elif isinstance(value, list):
-            waiting.extend((v, key, key == "layers", depth + 1) for v in reversed(value))
+            waiting.extend((v, key, key == "layers", True, depth + 1) for v in reversed(value))
     raise Unreadable(f"its config has more than {MOST_VALUES:,} values.")
 
 
@@ -158,12 +162,14 @@ def _look_at_object(value: dict[str, Any], is_layer: bool, config: ModelConfig, 
 
 
 def _reads_a_tensor(call: dict[str, Any]) -> bool:
-    return any(isinstance(v, dict) and v.get("class_name") == "__keras_tensor__" for v, _, _ in _values(call))
+    return any(isinstance(v, dict) and v.get("class_name") == "__keras_tensor__" for v, *_ in _values(call))
 
 
-def _check_string(key: str, value: str, findings: Findings) -> None:
+def _check_string(key: str, value: str, in_list: bool, findings: Findings) -> None:
     if key in _NAMES and not value.isprintable():
         findings.risk(f"its config has control characters in the {key} {quoted(value)}.")
+    if key in _FILES and in_list:  # the words themselves
+        return
     if key in _FILES or value.startswith(_ADDRESSES):
         findings.risk(f"its config points at {quoted(value)}, outside the file.")
 

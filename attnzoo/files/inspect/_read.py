@@ -60,6 +60,19 @@ def is_hdf5(path: Path) -> bool:
         return file.read(len(_HDF5)) == _HDF5
 
 
+def check_weights(path: str | Path) -> None:
+    """Returns if a file can safely be given to Keras as weights.
+
+    What the config of a model asks for does not count: only arrays are read.
+
+    Raises:
+        AttnzooError: if it is missing, of another kind, damaged or not safe; nothing lifts that.
+    """
+    report = inspect_file(path)
+    for reason in (*report.defects, *(risk for risk in report.risks if risk not in report.asked)):
+        raise AttnzooError(f"{path}: {reason}")
+
+
 def damage(error: Exception) -> str:
     """Says that a file is damaged, in the words of the library that found it so."""
     return f"is damaged or incomplete: {first_line(error).removesuffix('.')}; copy or download it again."
@@ -92,7 +105,8 @@ def _archive(path: Path, size: int, findings: Findings) -> FileReport:
         metadata, text = archive.text(METADATA), archive.text(CONFIG)
         about = parse(metadata, METADATA) if metadata else None
         about = about if isinstance(about, dict) else {}
-        config = ModelConfig() if text is None else read_config(_uncompiled(parse(text, CONFIG)), findings)
+        asked = Findings()
+        config = ModelConfig() if text is None else read_config(_uncompiled(parse(text, CONFIG)), asked)
         weights, file = Weights(), archive.weights()
         if file is not None:
             with _opened(file) as tree:
@@ -107,6 +121,7 @@ def _archive(path: Path, size: int, findings: Findings) -> FileReport:
         config=config,
         weights=weights,
         findings=findings,
+        asked=asked,
     )
 
 
@@ -117,7 +132,8 @@ def _hdf5(path: Path, size: int, findings: Findings) -> FileReport:
         weights = read_weights(tree, findings)
         check_lists(path, weights.lists)
         text = read_attribute(tree, "model_config")
-        config = ModelConfig() if text is None else read_config(parse(text, "model config"), findings)
+        asked = Findings()
+        config = ModelConfig() if text is None else read_config(parse(text, "model config"), asked)
         version = read_attribute(tree, "keras_version")
     return _report(
         path,
@@ -128,11 +144,12 @@ def _hdf5(path: Path, size: int, findings: Findings) -> FileReport:
         config=config,
         weights=weights,
         findings=findings,
+        asked=asked,
     )
 
 
 def _report(
-    path: Path, *, size: int, config: ModelConfig, weights: Weights, findings: Findings, **about: Any
+    path: Path, *, size: int, config: ModelConfig, weights: Weights, findings: Findings, asked: Findings, **about: Any
 ) -> FileReport:
     if is_absurd(weights.declared, size):
         findings.risk(f"its arrays would fill {weights.declared:,} bytes; the file has {size:,}.")
@@ -145,8 +162,9 @@ def _report(
         parameters=weights.parameters,
         numbers=weights.numbers,
         custom=config.custom,
-        defects=tuple(findings.defects),
-        risks=tuple(findings.risks),
+        defects=(*findings.defects, *asked.defects),
+        risks=(*findings.risks, *asked.risks),
+        asked=tuple(asked.risks),
         references=tuple(config.references),
         **about,
     )

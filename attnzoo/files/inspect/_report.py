@@ -51,6 +51,7 @@ class FileReport:
         custom: classes that are neither Keras's nor attnzoo's.
         defects: why nobody should load it: it is damaged, or made by hand.
         risks: why it is loaded only with trust: it carries code, reaches outside itself, or asks for absurd memory.
+        asked: those of the risks that its config asks for; who reads only its arrays does not meet them.
         references: all classes and functions that its config names.
     """
 
@@ -68,12 +69,13 @@ class FileReport:
     custom: tuple[str, ...] = ()
     defects: tuple[str, ...] = ()
     risks: tuple[str, ...] = ()
+    asked: tuple[str, ...] = field(default=(), repr=False)
     references: tuple[Reference, ...] = field(default=(), repr=False)
 
     def to_dict(self) -> dict[str, Any]:
         """Returns the report as plain values."""
         values = dataclasses.asdict(self)
-        del values["references"]
+        del values["references"], values["asked"]
         values["layers"] = dict(self.layers)
         values["model"] = self.model and dict(zip(("class", "name"), self.model, strict=True))
         return values
