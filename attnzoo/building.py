@@ -107,7 +107,8 @@ def _plan(config: Config, index: int, model: keras.Model) -> Plan:
         with _bounded(config, ("insert", index)):
             return plan(model, entry.attention, **entry.arguments)
     except AttnzooError as error:
-        raise _located(config, ("insert", index), error) from None
+        about = getattr(error, "about", None)
+        raise _located(config, ("insert", index, about) if about else ("insert", index), error) from None
 
 
 def _apply(config: Config, index: int, plan: Plan) -> keras.Model:

@@ -36,7 +36,15 @@ class ConfigError(AttnzooError):
 
 
 class PlanError(AttnzooError):
-    """Attention cannot go where it was asked to go."""
+    """Attention cannot go where it was asked to go.
+
+    Attributes:
+        about: the argument of `plan` that asked for what there is not; None where it takes several to explain.
+    """
+
+    def __init__(self, *args: object, about: str | None = None):
+        super().__init__(*args)
+        self.about = about
 
 
 class RewriteError(AttnzooError):

@@ -39,7 +39,7 @@ class Block:
             bottleneck without a shortcut) or `"composite"` (one layer that hides its parts).
         input, output: names of the layers whose outputs enter and leave the block.
         channels: of the output.
-        stride: output stride, relative to the model's input.
+        stride: output stride, relative to where its stream starts.
         gated: True if the block carries attention of its own (Squeeze-and-Excitation).
     """
 
@@ -156,6 +156,7 @@ class FoundBlock:
 
 
 def find_blocks(graph: Graph) -> list[FoundBlock]:
+    """Returns all blocks of a graph in its order, those after maps that have grown again included."""
     merged = _without_nested([b for v in graph.values if (b := _merged_block(v, graph)) is not None])
     interior = {v for b in merged for v in b.inside if v is not b.merge}
     ends = {b.merge for b in merged}
@@ -169,9 +170,7 @@ def find_blocks(graph: Graph) -> list[FoundBlock]:
         for v in graph.values
         if v.stride is not None and v not in interior and v not in ends and v.call and is_composite(v.call)
     ]
-    return sorted(
-        (b for b in merged + projected + hidden if b.merge.deepest == b.merge.stride), key=lambda b: b.merge.order
-    )
+    return sorted(merged + projected + hidden, key=lambda b: b.merge.order)
 
 
 def _merged_block(value: Value, graph: Graph) -> FoundBlock | None:
@@ -179,6 +178,8 @@ def _merged_block(value: Value, graph: Graph) -> FoundBlock | None:
     kind = merge_kind(call, graph) if call else None
     if call is None or entry is None or kind not in ("sum", "concat") or entry.stride is None or value.stride is None:
         return None
+    if len({v.streams for v in call.inputs if v.streams}) > 1:
+        return None  # it joins two streams
     inside = between(entry, call.inputs)
     strides = [v.stride for v in inside if v.stride is not None]
     if not all(entry.stride <= s <= value.stride for s in strides):

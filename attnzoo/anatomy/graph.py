@@ -21,9 +21,10 @@ class Value:
         call: the call that makes it; None for an input of the model.
         index: which output of that call it is.
         order: position in topological order.
-        stride: rows of the model's input for one row of this map; None for what is not a feature map.
+        stride: rows for one row of this map, where its stream starts; None for what is not a feature map.
         folded: the map whose numbers this holds in another order, for what is not a feature map itself; else None.
         deepest: the largest stride among this value and all it is computed from.
+        streams: of a feature map, the positions in `Graph.streams` of those it comes from; empty in front of all.
         users: (call, position among the call's input tensors) of everything that reads it.
         parent: the value nearest above through which every path from the inputs runs (the immediate dominator).
     """
@@ -35,6 +36,7 @@ class Value:
     stride: float | None = None
     folded: Value | None = None
     deepest: float = 0.0
+    streams: frozenset[int] = frozenset()
     users: list[tuple[Call, int]] = field(default_factory=list)
     parent: Value | None = None
     depth: int = 0
@@ -89,7 +91,7 @@ class Call:
 
 @dataclass(eq=False)
 class Graph:
-    """The flat graph of a model, calls and values in topological order."""
+    """The flat graph of a model, calls and values in topological order; `streams` are named after their inputs."""
 
     model: Any
     data_format: str
@@ -98,6 +100,7 @@ class Graph:
     values: list[Value] = field(default_factory=list)
     calls: list[Call] = field(default_factory=list)
     containers: list[Call] = field(default_factory=list)
+    streams: list[str] = field(default_factory=list)
 
     def split_shape(self, value: Value) -> tuple[Any, Any, Any]:
         """Returns (channels, height, width) of a feature map."""

@@ -42,6 +42,15 @@ def is_conv(call: Call) -> bool:
     return not isinstance(call.op, NOT_CONV) and any(len(w.shape) >= 2 for w in call.op.weights)
 
 
+def convolves(call: Call) -> bool:
+    """True for what only makes sense on maps: 2-D convolutions, and layers that hold one."""
+    if not call.inputs or len(call.inputs[0].shape) != 4 or isinstance(call.op, keras.layers.Conv2DTranspose):
+        return False
+    if not _is_layer(call):
+        return type(call.op).__name__ in RAW_CONVS
+    return not call.inserted and any(len(w.shape) == 4 for w in call.op.weights)
+
+
 def is_composite(call: Call) -> bool:
     """True for a layer that hides a block, or several: one map in, maps out, and two convolutions or more inside."""
     parts = [part for part in layers_inside(call.op) if not layers_inside(part)]

@@ -9,7 +9,7 @@ from keras import tree
 
 from attnzoo._keras import functional_of, inputs_of, is_container, opened, operation_of, places_of
 from attnzoo.anatomy.graph import Call, Graph, Value
-from attnzoo.anatomy.strides import folded_map, output_stride
+from attnzoo.anatomy.streams import measure
 from attnzoo.layers import Attention
 
 
@@ -24,10 +24,8 @@ def read_graph(model: Any) -> Graph:
         graph = Graph(source, _data_format(functional))
         reader = _Reader(graph)
         graph.inputs = [reader.new_value(t, None, 0) for t in functional.inputs]
-        for value in graph.inputs:
-            if len(value.shape) == 4:
-                value.stride = value.deepest = 1.0
         graph.outputs = reader.open(source, functional, graph.inputs, ())
+    measure(graph)
     return graph
 
 
@@ -76,9 +74,6 @@ class _Reader:
             value.users.append((call, position))
         for index, tensor in enumerate(node.outputs):
             value = self.new_value(tensor, call, index)
-            value.stride = output_stride(call, value, self.graph)
-            value.folded = folded_map(call, value) if value.stride is None else None
-            value.deepest = max(value.stride or 0.0, *(v.deepest for v in call.inputs))
             value.parent = nearest_common(call.inputs)
             value.depth = value.parent.depth + 1 if value.parent else 0
             call.outputs.append(value)

@@ -30,9 +30,12 @@ def output_stride(call: Call, value: Value, graph: Graph) -> float | None:
         return None
     if not maps or _reorders(call):
         return _unfolded(call, value, graph)
+    maps = [v for v in maps if v.streams] or maps  # an input given again further down says nothing
     _, rows, cols = graph.split_shape(value)
     same = [v for v in maps if graph.split_shape(v)[1:] == (rows, cols)]
-    source = min(same or maps, key=lambda v: v.stride or 0.0)
+    # Two streams may have come differently far where they are joined; what follows is no decoder for that.
+    nearest = max if len({v.streams for v in maps}) > 1 else min
+    source = nearest(same or maps, key=lambda v: v.stride or 0.0)
     before = source.stride or 1.0
     strides = getattr(call.op, "strides", None)
     if strides is None:

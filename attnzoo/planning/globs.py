@@ -17,7 +17,8 @@ LONGEST = 1000
 def select(graph: Graph, after: Any, model: str) -> list[Call]:
     """Returns the calls whose layer's name, or path `outer/inner/layer`, matches one of the globs, in graph order.
 
-    Every glob has to match: one that does not is a slip of the pen, and attention would be missing without a word.
+    A glob that is the very name of a layer means that layer. Every glob has to match: one that does not is a slip of
+    the pen, and attention would be missing without a word.
 
     Args:
         graph: of the model.
@@ -31,9 +32,10 @@ def select(graph: Graph, after: Any, model: str) -> list[Call]:
     calls = [c for c in [*graph.calls, *graph.containers] if not c.inserted]
     chosen: set[int] = set()
     for glob in globs:
-        hits = {id(c) for c in calls if _matches(c, glob)}
+        # Names may hold brackets: "block[0].conv" is that layer before it is a glob.
+        hits = {id(c) for c in calls if glob in _names(c)} or {id(c) for c in calls if _matches(c, glob)}
         if not hits:
-            raise PlanError(_no_layer(glob, calls, holders_of(graph, glob), model))
+            raise PlanError(_no_layer(glob, calls, holders_of(graph, glob), model), about="after")
         chosen |= hits
     return sorted((c for c in calls if id(c) in chosen), key=lambda c: max(v.order for v in c.outputs))
 

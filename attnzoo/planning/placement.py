@@ -22,6 +22,7 @@ from typing import Any
 from attnzoo.anatomy import Anatomy, Block, Call, Stage, Value, after_inserted, before_stochastic, between
 from attnzoo.errors import PlanError, did_you_mean, listing
 from attnzoo.planning.globs import select
+from attnzoo.planning.requests import LeftOut, chosen_blocks, chosen_stages, positions
 
 Edge = tuple[Call, int]
 
@@ -42,16 +43,6 @@ class Spot:
     stage: int | None
     block: int | None
     placement: str
-
-
-@dataclass(frozen=True)
-class LeftOut:
-    """A chosen block that does not have the placement, and why."""
-
-    stage: int | None
-    block: int | None
-    output: str
-    reason: str
 
 
 @dataclass
@@ -164,49 +155,28 @@ def choose(
         raise PlanError(
             f"placement {placement!r} is not known.{did_you_mean(placement, PLACEMENTS)} Known: {listing(PLACEMENTS)}."
         )
-    chosen = _chosen_stages(anatomy, stages)
+    chosen, missing = chosen_stages(anatomy, stages)
     if placement == "stage":
         if blocks is not None:
             raise PlanError(
                 "placement 'stage' goes once after each stage and takes no blocks;"
                 " use placement 'post' to choose blocks."
             )
-        return Choice([Spot(s.end, None, s.index, None, "stage") for s in chosen])
-    return _in_blocks(anatomy, chosen, blocks, placement)
-
-
-def _chosen_stages(anatomy: Anatomy, stages: Iterable[int] | int | None) -> list[Stage]:
-    known = {s.index: s for s in anatomy.stages}
-    if not known:
-        raise PlanError(f"no stages were found in '{anatomy.model}'; {anatomy.advice}.")
-    if stages is None:
-        return list(known.values())
-    wanted = _numbers("stages", stages)
-    missing = [s for s in wanted if s not in known]
-    if missing:
-        have = ", ".join(f"{i} (stride {k.stride})" for i, k in known.items())
-        raise PlanError(f"'{anatomy.model}' has no stage {listing(missing)}; it has {have}.")
-    return [known[s] for s in sorted(set(wanted))]
-
-
-def _numbers(what: str, given: Any) -> list[int]:
-    numbers = [given] if hasattr(given, "__index__") else given
-    if isinstance(numbers, str) or not isinstance(numbers, Iterable):
-        raise PlanError(f"{what}={given!r} is not a whole number or a list of them, such as [0, 1].")
-    numbers = list(numbers)
-    if not numbers:
-        raise PlanError(f"{what} is empty; name at least one, or leave it out for all.")
-    for n in numbers:
-        if isinstance(n, bool) or not hasattr(n, "__index__"):
-            raise PlanError(f"{what}={given!r}: {n!r} is not a whole number; expected such as [0, 1].")
-    return [int(n) for n in numbers]
+        return Choice([Spot(s.end, None, s.index, None, "stage") for s in chosen], missing)
+    choice = _in_blocks(anatomy, chosen, blocks, placement)
+    if stages is None and blocks is None:
+        missing += [LeftOut(None, None, output, reason) for output, reason in anatomy.unread]
+    choice.left_out += missing
+    return choice
 
 
 def _in_blocks(anatomy: Anatomy, stages: list[Stage], blocks: Any, placement: str) -> Choice:
     rule, choice, tried = BLOCK_RULES[placement], Choice(), 0
-    positions = _positions(blocks)
+    numbers = positions(blocks)
     for stage in stages:
-        for block in _chosen_blocks(stage, positions, choice):
+        read, missing = chosen_blocks(stage, numbers)
+        choice.left_out += missing
+        for block in read:
             tried += 1
             try:
                 value, edges = rule(block)
@@ -216,19 +186,22 @@ def _in_blocks(anatomy: Anatomy, stages: list[Stage], blocks: Any, placement: st
                 choice.spots.append(Spot(value, edges, stage.index, block.index, placement))
     if choice.spots:
         return choice
-    if choice.left_out and not tried:
+    if tried == 0 and any(s.blocks for s in stages):
         have = "; ".join(dict.fromkeys(left.reason for left in choice.left_out))
-        raise PlanError(f"'{anatomy.model}' has no block {listing(positions or [])}: {have}, counted from 0.")
-    raise PlanError(_no_spots(anatomy, stages, choice, placement))
+        raise PlanError(
+            f"'{anatomy.model}' has no block {listing(numbers or [])}: {have}, counted from 0.", about="blocks"
+        )
+    raise PlanError(_no_spots(anatomy, stages, choice, placement), about="placement")
 
 
 def _no_spots(anatomy: Anatomy, stages: list[Stage], choice: Choice, placement: str) -> str:
-    where = "" if len(stages) == len(anatomy.stages) else " in stage " + ", ".join(str(s.index) for s in stages)
+    where = "" if len(stages) == len(anatomy.stages) else " in stage " + listing(dict.fromkeys(s.index for s in stages))
     possible = [p for p in PLACEMENTS if p == "stage" or (p != placement and _has(stages, BLOCK_RULES[p]))]
     reason = "no repeated blocks were found"
-    if choice.left_out:
-        first = choice.left_out[0]
-        reason = f"none of {len(choice.left_out)} blocks has it; block {first.block} ('{first.output}'): {first.reason}"
+    tried = [left for left in choice.left_out if left.block is not None]
+    if tried:
+        first = tried[0]
+        reason = f"none of {len(tried)} blocks has it; block {first.block} ('{first.output}'): {first.reason}"
     return (
         f"'{anatomy.model}' has no place for placement {placement!r}{where}: {reason}."
         f" Possible here: {listing(possible)}, or after=[layer names]."
@@ -243,27 +216,6 @@ def _has(stages: list[Stage], rule: Callable[[Block], Any]) -> bool:
             continue
         return True
     return False
-
-
-def _positions(blocks: Any) -> list[int] | None:
-    if isinstance(blocks, str) and blocks not in ("first", "last"):
-        raise PlanError(
-            f"blocks={blocks!r} is not known; expected whole numbers, 'first' or 'last'."
-            f"{did_you_mean(blocks, ('first', 'last'))}"
-        )
-    if isinstance(blocks, str):
-        return [0] if blocks == "first" else [-1]
-    return None if blocks is None else _numbers("blocks", blocks)
-
-
-def _chosen_blocks(stage: Stage, positions: list[int] | None, choice: Choice) -> list[Block]:
-    count = len(stage.blocks)
-    if positions is None or not count:
-        return list(stage.blocks)
-    for b in positions:
-        if not -count <= b < count:
-            choice.left_out.append(LeftOut(stage.index, b, stage.output, f"stage {stage.index} has {count} blocks"))
-    return [stage.blocks[i] for i in sorted({b % count for b in positions if -count <= b < count})]
 
 
 # Named layers ----------------------------------------------------------------------------------------------------
@@ -286,7 +238,7 @@ def _after(anatomy: Anatomy, after: Sequence[str] | str) -> Choice:
             choice.spots.append(Spot(after_inserted(value), None, None, None, "after"))
     if not choice.spots:
         each = listing((f"'{left.output}': {left.reason}" for left in choice.left_out), 3)
-        raise PlanError(f"after names no layer of '{anatomy.model}' that can be attended to; {each}.")
+        raise PlanError(f"after names no layer of '{anatomy.model}' that can be attended to; {each}.", about="after")
     return choice
 
 

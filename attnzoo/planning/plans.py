@@ -12,7 +12,8 @@ from attnzoo._keras import left_behind, open_models
 from attnzoo.anatomy import Anatomy, describe, holders, named
 from attnzoo.planning.factory import AttentionLike, Maker
 from attnzoo.planning.notes import beneath, chosen
-from attnzoo.planning.placement import LeftOut, choose
+from attnzoo.planning.placement import choose
+from attnzoo.planning.requests import LeftOut
 from attnzoo.planning.sites import Site, insertion_of, sites_of
 from attnzoo.rewriting import rebuild
 from attnzoo.tables import table
@@ -25,7 +26,8 @@ class Plan:
     Attributes:
         model: name of the model.
         sites: one for each module to be inserted, in the order of the graph.
-        left_out: chosen blocks that do not have the placement, each with its reason.
+        left_out: chosen blocks that do not have the placement, and streams of the model that do not have the stage,
+            each with its reason.
         notes: what else the reader should know, such as attention that the backbone carries already.
     """
 
@@ -92,12 +94,7 @@ class Plan:
             rows.append((s.name, *("-" if c is None else str(c) for c in cells)))
         macs = "" if self.macs is None else f" and {self.macs:,} MACs an image"
         total = f"{self.model}: {len(self.sites)} sites, {self.parameters:,} parameters{macs} added"
-        left = [
-            f"left out: {x.output} (stage {x.stage}, block {x.block}): {x.reason}"
-            for x in self.left_out
-            if x.stage is not None
-        ]
-        left += [f"left out: {x.output}: {x.reason}" for x in self.left_out if x.stage is None]
+        left = [f"left out: {x.output}{x.place}: {x.reason}" for x in self.left_out]
         return "\n".join([total, table(rows), *left, *(f"note: {n}" for n in self.notes)])
 
 

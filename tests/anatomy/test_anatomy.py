@@ -223,6 +223,14 @@ def test_a_plain_network_has_stages_but_no_blocks():
     ]
 
 
+@pytest.mark.parametrize(("size", "is_map"), [(2, True), (3, True), (4, False), (5, False)])
+def test_a_pooling_window_as_large_as_the_map_pools_globally_from_four_rows_on(size, is_map):
+    inputs = keras.Input((size, size, 3))
+    x = layers.AveragePooling2D(size)(conv_bn_relu(inputs, 8))
+    (pooled,) = attnzoo.describe(keras.Model(inputs, x)).graph.outputs
+    assert pooled.stride == (size if is_map else None)
+
+
 def test_channels_first_is_read_alike():
     def build(data_format):
         channels_last = data_format == "channels_last"

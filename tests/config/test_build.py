@@ -189,10 +189,10 @@ def test_weights_that_fit_only_in_part_are_refused(tmp_path: Path) -> None:
     assert text == f"backbone.weights: weights '{path}': fit MobileNetV2 only in part: 'predictions' is missing."
 
 
-def test_a_plan_that_fails_names_the_entry(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_plan_that_fails_names_the_line_that_asks_too_much(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     Path("c.yaml").write_text(
         "backbone: {name: MobileNetV2, alpha: 0.35, input_shape: [32, 32, 3], weights: null}\n"
         "insert:\n  - attention: se\n  - attention: se\n    stages: [9]\n"
     )
-    assert fails("c.yaml", PlanError).startswith("c.yaml:4:5: insert.1: ")
+    assert fails("c.yaml", PlanError).startswith("c.yaml:5:5: insert.1.stages: ")

@@ -116,7 +116,7 @@ def test_a_compile_state_that_is_not_safe_is_refused(loss: dict[str, Any], tmp_p
     net().save(path)
     path.write_bytes(change_config(path.read_bytes(), lambda config: config["compile_config"].update(loss=loss)))
     attnzoo.load_model(path)
-    with pytest.raises(AttnzooError, match="its compile state holds a .*; load it with compile=False, and compile it"):
+    with pytest.raises(AttnzooError, match=r"its compile state holds a .*; load it with compile=False, and compile it"):
         attnzoo.load_model(path, compile=True)
 
 

@@ -3,12 +3,14 @@
 import dataclasses
 
 import keras
+import numpy as np
 import pytest
 from keras import layers
 
 import attnzoo
+from attnzoo.errors import PlanError
 
-from ..helpers import mobilenet, small_resnet
+from ..helpers import conv_bn_relu, images, mobilenet, moved, outputs, randomize, small_resnet
 
 R50 = keras.applications.ResNet50
 MV2 = keras.applications.MobileNetV2
@@ -124,6 +126,52 @@ def test_after_reaches_into_nested_models_and_behind_them():
     after = attnzoo.plan(model, "se", after=backbone.name)
     assert [(s.path, s.host) for s in inside] == [(f"{backbone.name}/block_2_add", "block_2_add")]
     assert [(s.path, s.host) for s in after] == [(f"{backbone.name}/out_relu", "out_relu")]
+
+
+def test_a_name_that_reads_as_a_glob_is_a_name_first():
+    inputs = x = keras.Input((16, 16, 3))
+    for name in ("block[0].conv", "block0.conv", "stem*", "stem_a"):
+        x = layers.Conv2D(4, 3, padding="same", name=name)(x)
+    model = keras.Model(inputs, x)
+    for after, hosts in (
+        ("block[0].conv", ["block[0].conv"]),
+        ("stem*", ["stem*"]),
+        ("block*.conv", ["block[0].conv", "block0.conv"]),
+        (["block[0-9].conv", "stem?a"], ["block0.conv", "stem_a"]),
+    ):
+        assert [s.host for s in attnzoo.plan(model, "se", after=after)] == hosts
+
+
+@pytest.mark.parametrize("kind", [np.array, lambda n: [np.int64(i) for i in n], lambda n: np.array(n, "uint8"), tuple])
+def test_numbers_may_be_numpys(resnet, kind):
+    plan = attnzoo.plan(resnet, "se", placement="post", stages=kind([2, 3]), blocks=kind([1, 0]))
+    assert [(s.stage, s.block) for s in plan] == [(2, 0), (2, 1), (3, 0), (3, 1)]
+    assert all(type(s.stage) is int for s in plan)
+    one = attnzoo.plan(resnet, "se", placement="post", stages=np.int64(2), blocks=np.array(1))
+    assert [(s.stage, s.block) for s in one] == [(2, 1)]
+
+
+@pytest.mark.parametrize("stages", [np.array([1.0]), np.array([True]), np.array([[1, 2]]), np.array(1.0)])
+def test_arrays_of_anything_else_are_refused(resnet, stages):
+    with pytest.raises(PlanError, match=r"^stages=.* is not a whole number"):
+        attnzoo.plan(resnet, "se", stages=stages)
+
+
+def test_residual_leaves_what_else_reads_the_branch_as_it_is():
+    """An auxiliary head on the branch reads what it read."""
+    inputs = keras.Input((16, 16, 3), name="image")
+    x = conv_bn_relu(inputs, 8)
+    branch = layers.Conv2D(8, 3, padding="same", name="branch")(x)
+    aux = layers.GlobalAveragePooling2D()(branch)
+    model = randomize(keras.Model(inputs, [layers.ReLU(name="out")(layers.Add(name="sum")([x, branch])), aux]))
+    for placement in ("residual", "parallel"):
+        (site,) = attnzoo.plan(model, "se", placement=placement)
+        assert [(c.op.name, i) for c, i in site.spot.edges] == [("sum", 1)]
+        new = moved(attnzoo.augment(model, "se", placement=placement))
+        image = images(model)
+        (map_before, aux_before), (map_after, aux_after) = outputs(model, image), outputs(new, image)
+        assert not np.array_equal(map_before, map_after)
+        np.testing.assert_array_equal(aux_before, aux_after)
 
 
 def test_layers_that_make_no_map_are_left_out(resnet):
