@@ -57,7 +57,7 @@ def activation_of_keras2(config):
 
 
 def read():
-    with pytest.warns(UserWarning, match="") as warned:
+    with pytest.warns(UserWarning, match="Keras 2") as warned:
         keras2(lambda config: None)()
     return str(warned[0].message)
 
