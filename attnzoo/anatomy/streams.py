@@ -79,7 +79,8 @@ def _set_back(graph: Graph) -> bool:
     for value in graph.values:
         if value.stride is None or value.streams:
             continue
-        read = [root[v] for v in value.call.inputs if v in root] if value.call else []
+        whole = [v.folded or v for v in value.call.inputs] if value.call else []
+        read = [root[v] for v in whole if v in root]
         root[value] = read[0] if read else value
         channels, given = graph.split_shape(value)[0], graph.split_shape(root[value])[0]
         folds = None not in (channels, given) and value.stride > 1 and channels == given * value.stride**2
