@@ -2,10 +2,12 @@
 
 from attnzoo._keras.clone import copy_trainable, copy_variables, is_plain, twin, weights_like
 from attnzoo._keras.flags import (
+    flags_of,
     frozen_inside,
     open_all,
     open_models,
     own_weights,
+    restore_flags,
     set_trainable,
     weights_made_to_train,
 )
@@ -35,6 +37,7 @@ __all__ = [
     "copy_trainable",
     "copy_variables",
     "deep_graphs",
+    "flags_of",
     "frozen_inside",
     "functional_of",
     "inputs_of",
@@ -53,6 +56,7 @@ __all__ = [
     "outputs_of",
     "own_weights",
     "places_of",
+    "restore_flags",
     "set_trainable",
     "source_of",
     "to_snake_case",

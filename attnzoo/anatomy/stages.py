@@ -36,7 +36,7 @@ class Stage:
     end: Value = field(repr=False)
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Anatomy:
     """Stages and blocks of a model. `print` it; iterate it for its stages."""
 
@@ -84,7 +84,7 @@ class Anatomy:
             ],
         }
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         if not self.stages:
             return f"{self.model}: no stages found; name layers with after=[...] instead."
         rows = [("stage", "stride", "channels", "blocks", "output")]

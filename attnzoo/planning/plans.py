@@ -10,15 +10,15 @@ import keras
 
 from attnzoo._keras import open_models
 from attnzoo.anatomy import Anatomy, describe
-from attnzoo.planning.factory import AttentionLike, Maker
-from attnzoo.planning.notes import beneath, chosen
+from attnzoo.planning.factory import AttentionLike, Factory
+from attnzoo.planning.notes import as_it_is, beneath, chosen, idle
 from attnzoo.planning.placement import LeftOut, choose
 from attnzoo.planning.sites import Site, insertion_of, sites_of
 from attnzoo.rewriting import rebuild
 from attnzoo.tables import table
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Plan:
     """What `augment` would do. `print` it, iterate it, `.apply()` it.
 
@@ -77,7 +77,7 @@ class Plan:
             "macs": self.macs,
         }
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         rows: list[tuple[str, ...]] = [("site", "stage", "block", "placement", "shape", "parameters", "MACs")]
         for s in self.sites:
             shape = " x ".join("?" if d is None else str(d) for d in s.shape)
@@ -137,10 +137,10 @@ def plan(
         RewriteError: if the model has no graph to read.
     """
     anatomy = describe(model)
-    maker = Maker.of(attention, init, options)
+    factory = Factory.of(attention, init, options)
     choice = choose(anatomy, stages=stages, blocks=blocks, placement=placement, after=after)
-    sites = sites_of(anatomy, choice, maker)
-    notes = tuple(_notes(anatomy, sites, maker))
+    sites = sites_of(anatomy, choice, factory)
+    notes = tuple(_notes(anatomy, sites, factory))
     return Plan(model.name, tuple(sites), tuple(choice.left_out), notes, model, bool(share_weights), bool(trust))
 
 
@@ -186,7 +186,7 @@ def augment(
     ).apply()
 
 
-def _notes(anatomy: Anatomy, sites: list[Site], maker: Maker) -> Iterator[str]:
+def _notes(anatomy: Anatomy, sites: list[Site], factory: Factory) -> Iterator[str]:
     if anatomy.gated:
         gated = sum(b.gated for b in anatomy.blocks)
         count = len(anatomy.blocks)
@@ -195,6 +195,11 @@ def _notes(anatomy: Anatomy, sites: list[Site], maker: Maker) -> Iterator[str]:
     frozen = next((m.name for m in models if not m.trainable), None)
     if frozen:
         yield f"'{frozen}' is frozen, and stays so: only the attention trains, until attnzoo.freeze chooses what does."
-    for note in (beneath(maker, (s.spot for s in sites)), chosen(maker, (s.shape[-1] for s in sites))):
+    for note in (
+        beneath(factory, (s.spot for s in sites)),
+        chosen(factory, (s.shape[-1] for s in sites)),
+        as_it_is(factory, sites),
+    ):
         if note:
             yield note
+    yield from idle(factory, ((s.host, s.shape) for s in sites))
