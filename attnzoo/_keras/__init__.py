@@ -2,10 +2,12 @@
 
 from attnzoo._keras.clone import twin, weights_like
 from attnzoo._keras.flags import (
+    flags_of,
     frozen_inside,
     open_all,
     open_models,
     own_weights,
+    restore_flags,
     set_trainable,
     weights_made_to_train,
 )
@@ -50,6 +52,7 @@ __all__ = [
     "copy_state",
     "copy_trainable",
     "deep_graphs",
+    "flags_of",
     "frozen_inside",
     "functional_of",
     "inputs_of",
@@ -76,6 +79,7 @@ __all__ = [
     "places_of",
     "point_by_identity_and_name",
     "reached",
+    "restore_flags",
     "set_by_constructor",
     "set_trainable",
     "source_of",

@@ -81,3 +81,20 @@ def open_models(model: Any) -> None:
     for layer in (model, *layers_inside(model)):
         if is_container(layer):
             layer._trainable = True
+
+
+def flags_of(model: Any) -> list[tuple[Any, dict[str, Any]]]:
+    """Returns the flags of a model, of all layers in it and of their weights, to be put back by `restore_flags`."""
+    layers = [model, *layers_inside(model)]
+    kept = [(x, {k: vars(x).get(k) for k in ("_trainable", _FROZEN, _TRAINS)}) for x in layers]
+    return [*kept, *((w, {"trainable": w.trainable}) for w in model.weights)]
+
+
+def restore_flags(flags: list[tuple[Any, dict[str, Any]]]) -> None:
+    """Puts back what `flags_of` returned."""
+    for owner, values in flags:
+        for name, value in values.items():
+            if value is None:
+                vars(owner).pop(name, None)
+            else:
+                setattr(owner, name, value)

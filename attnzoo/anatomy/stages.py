@@ -46,7 +46,7 @@ class Unread(NamedTuple):
     reason: str
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(frozen=True, repr=False, eq=False)
 class Anatomy:
     """Stages and blocks of a model. `print` it; iterate it for its stages.
 
@@ -101,7 +101,7 @@ class Anatomy:
             "unread": [u._asdict() for u in self.unread],
         }
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         if not self.stages:
             return "\n".join([f"{self.model}: no stages found; {self.advice}.", *self._notes()])
         rows: list[tuple[str, ...]] = [("stage", "stride", "channels", "blocks", "output", "stream")]

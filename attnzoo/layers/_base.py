@@ -123,6 +123,17 @@ class Attention(keras.layers.Layer):
         """Says in one clause why the module cannot go on such a map, or None if it can."""
         return None
 
+    def hidden_for(self, channels: int) -> int | None:
+        """Returns the width of the hidden layer that ends in a ReLU, set by `ratio`; None if there is none."""
+        return None
+
+    def learns_nothing(self, channels: int, height: int | None, width: int | None) -> dict[str, str]:
+        """Returns the weights whose gradient is exactly zero on such maps, each with the reason in one clause.
+
+        Sides that are not known are None, and nothing is said for them. Weights in `no_gradient` are left out.
+        """
+        return {}
+
     def automatic(self, channels: int) -> str | None:
         """Says, as `option=value`, what the module chooses by itself on a map of so many channels; None if nothing."""
         return None

@@ -60,6 +60,10 @@ class CBAM(Attention):
             kernel_size=kernel_size, use_bn=use_bn, bn_gamma=bn_gamma, pool_order=pool_order, name="spatial", **shared
         )
 
+    def hidden_for(self, channels: int) -> int:
+        """Returns h for a number of channels."""
+        return self.channel.hidden_for(channels)
+
     def build_weights(self, channels: int, height: int | None, width: int | None) -> None:
         last = self.data_format == "channels_last"
         shape = (None, height, width, channels) if last else (None, channels, height, width)

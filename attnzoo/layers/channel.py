@@ -44,9 +44,12 @@ class ChannelAttention(Attention):
         self.use_bias = bool(use_bias)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
 
+    def hidden_for(self, channels: int) -> int:
+        """Returns h for a number of channels."""
+        return max(1, channels // self.ratio)
+
     def build_weights(self, channels: int, height: int | None, width: int | None) -> None:
-        hidden = max(1, channels // self.ratio)
-        add_bottleneck(self, channels, hidden, self.kernel_initializer, self.use_bias)
+        add_bottleneck(self, channels, self.hidden_for(channels), self.kernel_initializer, self.use_bias)
 
     def gate(self, x: Any, training: bool | None = None) -> Any:
         mean = global_mean(x, self.spatial_axes, self.gate_dtype)
@@ -57,7 +60,7 @@ class ChannelAttention(Attention):
         return self.broadcast_channels(ops.sigmoid(z))
 
     def macs(self, channels: int, height: int, width: int) -> int:
-        return 4 * channels * max(1, channels // self.ratio)
+        return 4 * channels * self.hidden_for(channels)
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()

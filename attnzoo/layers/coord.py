@@ -60,12 +60,12 @@ class CoordinateAttention(Attention):
         self.use_bias = bool(use_bias)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
 
-    def hidden_for(self, channels: int) -> int:
+    def width_for(self, channels: int) -> int:
         """Returns m for a number of channels."""
         return self.hidden or max(self.min_hidden, channels // self.ratio)
 
     def build_weights(self, channels: int, height: int | None, width: int | None) -> None:
-        hidden = self.hidden_for(channels)
+        hidden = self.width_for(channels)
         for name, shape in {"1": (channels, hidden), "h": (hidden, channels), "w": (hidden, channels)}.items():
             setattr(self, f"kernel_{name}", self.weight(f"kernel_{name}", shape, self.kernel_initializer))
             setattr(self, f"bias_{name}", self.weight(f"bias_{name}", shape[1:]) if self.use_bias else None)
@@ -82,7 +82,7 @@ class CoordinateAttention(Attention):
         return strip_factors(rows, columns, self.data_format)
 
     def macs(self, channels: int, height: int, width: int) -> int:
-        return 2 * channels * self.hidden_for(channels) * (height + width)
+        return 2 * channels * self.width_for(channels) * (height + width)
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()

@@ -77,6 +77,15 @@ class EfficientLocalAttention(Attention):
     def automatic(self, channels: int) -> str | None:
         return None if self.norm_groups else f"norm_groups={self.norm_groups_for(channels)}"
 
+    def learns_nothing(self, channels: int, height: int | None, width: int | None) -> dict[str, str]:
+        if self.norm_groups_for(channels) < channels:
+            return {}
+        sides = {"": height == width == 1} if self.shared else {"_h": height == 1, "_w": width == 1}
+        names = [f"{name}{side}" for side, single in sides.items() if single for name in ("kernel", "gamma")]
+        fit = largest_divisor(channels, max(1, channels // 2))
+        reason = "normalising a single value leaves zero"
+        return dict.fromkeys(names, f"{reason} (norm_groups={fit} gives it more)" if channels > 1 else reason)
+
     def build_weights(self, channels: int, height: int | None, width: int | None) -> None:
         self.strips = []
         for side in ("",) if self.shared else ("_h", "_w"):

@@ -72,6 +72,10 @@ class EfficientMultiScaleAttention(Attention):
     def automatic(self, channels: int) -> str | None:
         return None if self.groups else f"groups={self.groups_for(channels)}"
 
+    def learns_nothing(self, channels: int, height: int | None, width: int | None) -> dict[str, str]:
+        names = ("kernel_1", "bias_1", "gamma")
+        return dict.fromkeys(names, "normalising a single position leaves a constant") if height == width == 1 else {}
+
     def build_weights(self, channels: int, height: int | None, width: int | None) -> None:
         depth = channels // self.groups_for(channels)
         self.kernel_1 = self.weight("kernel_1", (depth, depth), self.kernel_initializer)

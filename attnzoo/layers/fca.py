@@ -91,8 +91,25 @@ class FrequencyChannelAttention(Attention):
     def automatic(self, channels: int) -> str | None:
         return None if self.num_frequencies else f"num_frequencies={self.frequencies_for(channels)}"
 
+    def width_for(self, channels: int) -> int:
+        """Returns h for a number of channels."""
+        return max(1, channels // self.ratio)
+
+    def learns_nothing(self, channels: int, height: int | None, width: int | None) -> dict[str, str]:
+        if height is None or width is None:
+            return {}
+        grid = FREQUENCIES[self.selection].split()[: self.frequencies_for(channels)]
+        rows, columns = (
+            abs(ops.convert_to_numpy(self._waves(length, [int(pair[i]) for pair in grid]))).max(axis=0)
+            for i, length in enumerate((height, width))
+        )
+        if (rows * columns).max() > 1e-5:
+            return {}
+        reason = "all its waves are zero on so small a map (selection='low' has one that is not)"
+        return dict.fromkeys(("kernel_1", "kernel_2"), reason)
+
     def build_weights(self, channels: int, height: int | None, width: int | None) -> None:
-        add_bottleneck(self, channels, max(1, channels // self.ratio), self.kernel_initializer, use_bias=False)
+        add_bottleneck(self, channels, self.width_for(channels), self.kernel_initializer, use_bias=False)
 
     def gate(self, x: Any, training: bool | None = None) -> Any:
         channels = x.shape[self.channel_axis]
@@ -125,7 +142,7 @@ class FrequencyChannelAttention(Attention):
         return ops.matmul(ops.transpose(pool), wave * norm)
 
     def macs(self, channels: int, height: int, width: int) -> int:
-        return channels * height * width + 2 * channels * max(1, channels // self.ratio)
+        return channels * height * width + 2 * channels * self.width_for(channels)
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()

@@ -67,8 +67,21 @@ class GlobalContext(Attention):
         self.kind = "context" if self.fusion == "add" else "gate"
         self.identity_as_published = self.fusion == "add"
 
+    def width_for(self, channels: int) -> int:
+        """Returns h for a number of channels."""
+        return max(1, channels // self.ratio)
+
+    def learns_nothing(self, channels: int, height: int | None, width: int | None) -> dict[str, str]:
+        mask = ["kernel"] if self.pooling == "attention" else []
+        if self.width_for(channels) == 1:
+            reason = "normalising a single hidden unit leaves a constant"
+            helps = f" (ratio={max(1, channels // 4)} gives it more)" if channels > 1 else ""
+            return dict.fromkeys((*mask, "kernel_1", "bias_1", "gamma", "beta", "kernel_2"), reason + helps)
+        single = height == width == 1
+        return dict.fromkeys(mask, "there is a single position to weigh") if single else {}
+
     def build_weights(self, channels: int, height: int | None, width: int | None) -> None:
-        hidden = max(1, channels // self.ratio)
+        hidden = self.width_for(channels)
         if self.pooling == "attention":
             self.kernel = self.weight("kernel", (channels, 1), self.kernel_initializer)
             self.bias = self.weight("bias", (1,))
@@ -107,7 +120,7 @@ class GlobalContext(Attention):
 
     def macs(self, channels: int, height: int, width: int) -> int:
         pooling = 2 * channels * height * width if self.pooling == "attention" else 0
-        return pooling + 2 * channels * max(1, channels // self.ratio)
+        return pooling + 2 * channels * self.width_for(channels)
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()

@@ -46,6 +46,9 @@ class GatedChannelTransformation(Attention):
         self.mode = self._choice("mode", mode, ("l2", "l1"))
         self.epsilon = self._above_zero("epsilon", epsilon)
 
+    def learns_nothing(self, channels: int, height: int | None, width: int | None) -> dict[str, str]:
+        return {"embedding_weight": "normalising a single channel leaves a constant"} if channels == 1 else {}
+
     def build_weights(self, channels: int, height: int | None, width: int | None) -> None:
         self.embedding_weight = self.weight("embedding_weight", (channels,), "ones")
         self.gating_weight = self.weight("gating_weight", (channels,))

@@ -77,6 +77,10 @@ class GatherExcite(Attention):
             return "gather='conv' over the whole map has a weight for each position, so height and width must be known"
         return None
 
+    def hidden_for(self, channels: int) -> int | None:
+        """Returns h for a number of channels; None without the MLP."""
+        return max(1, channels // self.ratio) if self.use_mlp else None
+
     def build_weights(self, channels: int, height: int | None, width: int | None) -> None:
         self.kernels = []
         if self.gather == "conv" and self.extent:

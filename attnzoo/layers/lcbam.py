@@ -60,8 +60,12 @@ class LightCBAM(Attention):
         self.use_bn = bool(use_bn)
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
 
+    def hidden_for(self, channels: int) -> int:
+        """Returns h for a number of channels."""
+        return max(1, channels // self.ratio)
+
     def build_weights(self, channels: int, height: int | None, width: int | None) -> None:
-        add_bottleneck(self, channels, max(1, channels // self.ratio), self.kernel_initializer, self.use_bias)
+        add_bottleneck(self, channels, self.hidden_for(channels), self.kernel_initializer, self.use_bias)
         self.kernel = self.weight("kernel", (self.kernel_size, self.kernel_size, 1, 1), self.kernel_initializer)
         if self.use_bn:
             self.norm = self.batch_norm("norm", (None, height, width, 1))
@@ -83,7 +87,7 @@ class LightCBAM(Attention):
         return 0.5 * mean + 0.5 * ops.cast(ops.max(x, axis=axes), self.gate_dtype)
 
     def macs(self, channels: int, height: int, width: int) -> int:
-        return 2 * channels * max(1, channels // self.ratio) + self.kernel_size**2 * height * width
+        return 2 * channels * self.hidden_for(channels) + self.kernel_size**2 * height * width
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()

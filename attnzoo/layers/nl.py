@@ -82,12 +82,18 @@ class NonLocal(Attention):
                 return f"a map of {side} {size} cannot be pooled by subsample={factor}"
         return None
 
-    def hidden_for(self, channels: int) -> int:
+    def width_for(self, channels: int) -> int:
         """Returns h for a number of channels."""
         return self.hidden or max(1, channels // self.ratio)
 
+    def learns_nothing(self, channels: int, height: int | None, width: int | None) -> dict[str, str]:
+        if height is None or width is None or (height // self.subsample) * (width // self.subsample) > 1:
+            return {}
+        names = ("kernel_q", "kernel_k", *(["bias_q"] if self.use_bias else []))
+        return dict.fromkeys(names, "with a single key there is nothing to choose from")
+
     def build_weights(self, channels: int, height: int | None, width: int | None) -> None:
-        hidden = self.hidden_for(channels)
+        hidden = self.width_for(channels)
         start = self.kernel_initializer or keras.initializers.RandomNormal(stddev=0.01)
         for name in ("q", "k", "v"):
             setattr(self, f"kernel_{name}", self.weight(f"kernel_{name}", (channels, hidden), start))
@@ -118,7 +124,7 @@ class NonLocal(Attention):
         return ops.max_pool(z, self.subsample, self.subsample, padding="valid", data_format="channels_last")
 
     def macs(self, channels: int, height: int, width: int) -> int:
-        hidden, positions = self.hidden_for(channels), height * width
+        hidden, positions = self.width_for(channels), height * width
         keys = (height // self.subsample) * (width // self.subsample)
         return 4 * channels * hidden * positions + 2 * hidden * positions * keys
 

@@ -50,10 +50,14 @@ class SCSE(Attention):
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
         self.identity_as_published = self.combine == "add" and self.init == "identity"
 
+    def hidden_for(self, channels: int) -> int:
+        """Returns h for a number of channels."""
+        return max(1, channels // self.ratio)
+
     def build_weights(self, channels: int, height: int | None, width: int | None) -> None:
         start_at_identity = self.identity_as_published and not self.needs_alpha
         last = "zeros" if start_at_identity else self.kernel_initializer
-        add_bottleneck(self, channels, max(1, channels // self.ratio), self.kernel_initializer, last=last)
+        add_bottleneck(self, channels, self.hidden_for(channels), self.kernel_initializer, last=last)
         self.spatial_kernel = self.weight("spatial_kernel", (channels, 1), last)
         self.spatial_bias = self.weight("spatial_bias", (1,))
 
@@ -68,7 +72,7 @@ class SCSE(Attention):
         return ops.where(x >= 0, ops.maximum(channel, spatial), ops.minimum(channel, spatial))
 
     def macs(self, channels: int, height: int, width: int) -> int:
-        return 2 * channels * max(1, channels // self.ratio) + channels * height * width
+        return 2 * channels * self.hidden_for(channels) + channels * height * width
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()

@@ -57,16 +57,19 @@ class SqueezeExcite(Attention):
         self.gate_function = self._choice("gate", gate, tuple(GATES))
         self.kernel_initializer = keras.initializers.get(kernel_initializer)
 
+    def hidden_for(self, channels: int) -> int:
+        """Returns h for a number of channels."""
+        return max(1, channels // self.ratio)
+
     def build_weights(self, channels: int, height: int | None, width: int | None) -> None:
-        hidden = max(1, channels // self.ratio)
-        add_bottleneck(self, channels, hidden, self.kernel_initializer, self.use_bias)
+        add_bottleneck(self, channels, self.hidden_for(channels), self.kernel_initializer, self.use_bias)
 
     def gate(self, x: Any, training: bool | None = None) -> Any:
         z = global_mean(x, self.spatial_axes, self.gate_dtype)
         return self.broadcast_channels(GATES[self.gate_function](bottleneck(self, z)))
 
     def macs(self, channels: int, height: int, width: int) -> int:
-        return 2 * channels * max(1, channels // self.ratio)
+        return 2 * channels * self.hidden_for(channels)
 
     def get_config(self) -> dict[str, Any]:
         config = super().get_config()

@@ -52,6 +52,9 @@ class SpatialGroupEnhance(Attention):
     def automatic(self, channels: int) -> str | None:
         return None if self.groups else f"groups={self.groups_for(channels)}"
 
+    def learns_nothing(self, channels: int, height: int | None, width: int | None) -> dict[str, str]:
+        return {"weight": "standardising a single position leaves zero"} if height == width == 1 else {}
+
     def build_weights(self, channels: int, height: int | None, width: int | None) -> None:
         groups = self.groups_for(channels)
         self.depth = channels // groups

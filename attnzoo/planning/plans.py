@@ -10,8 +10,8 @@ import keras
 
 from attnzoo._keras import left_behind, open_models
 from attnzoo.anatomy import Anatomy, describe, holders, named
-from attnzoo.planning.factory import AttentionLike, Maker
-from attnzoo.planning.notes import beneath, chosen
+from attnzoo.planning.factory import AttentionLike, Factory
+from attnzoo.planning.notes import as_it_is, beneath, chosen, idle
 from attnzoo.planning.placement import choose
 from attnzoo.planning.requests import LeftOut
 from attnzoo.planning.sites import Site, insertion_of, sites_of
@@ -19,7 +19,7 @@ from attnzoo.rewriting import rebuild
 from attnzoo.tables import table
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Plan:
     """What `augment` would do. `print` it, iterate it, `.apply()` it.
 
@@ -79,7 +79,7 @@ class Plan:
             "macs": self.macs,
         }
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         rows: list[tuple[str, ...]] = [("site", "stage", "block", "placement", "shape", "parameters", "MACs")]
         for s in self.sites:
             shape = " x ".join("?" if d is None else str(d) for d in s.shape)
@@ -136,10 +136,10 @@ def plan(
         RewriteError: if the model has no graph to read, and none can be taken of its call().
     """
     anatomy = describe(model)
-    maker = Maker.of(attention, init, options)
+    factory = Factory.of(attention, init, options)
     choice = choose(anatomy, stages=stages, blocks=blocks, placement=placement, after=after)
-    sites = sites_of(anatomy, choice, maker)
-    notes = tuple(_notes(anatomy, sites, maker))
+    sites = sites_of(anatomy, choice, factory)
+    notes = tuple(_notes(anatomy, sites, factory))
     return Plan(
         model.name, tuple(sites), tuple(choice.left_out), notes, anatomy.graph.model, bool(share_weights), bool(trust)
     )
@@ -187,7 +187,7 @@ def augment(
     ).apply()
 
 
-def _notes(anatomy: Anatomy, sites: list[Site], maker: Maker) -> Iterator[str]:
+def _notes(anatomy: Anatomy, sites: list[Site], factory: Factory) -> Iterator[str]:
     behind = left_behind(anatomy.graph.model)
     if behind:
         yield behind
@@ -201,6 +201,11 @@ def _notes(anatomy: Anatomy, sites: list[Site], maker: Maker) -> Iterator[str]:
         yield f"'{frozen}' is frozen, and stays so: only the attention trains, until attnzoo.freeze chooses what does."
     if hidden := holders(anatomy.graph):
         yield f"attnzoo does not reach into {named(hidden)}; to attend there, augment the model before wrapping it."
-    for note in (beneath(maker, (s.spot for s in sites)), chosen(maker, (s.shape[-1] for s in sites))):
+    for note in (
+        beneath(factory, (s.spot for s in sites)),
+        chosen(factory, (s.shape[-1] for s in sites)),
+        as_it_is(factory, sites),
+    ):
         if note:
             yield note
+    yield from idle(factory, ((s.host, s.shape) for s in sites))

@@ -9,7 +9,7 @@ from typing import Any
 
 from attnzoo.anatomy import Anatomy, Graph
 from attnzoo.errors import PlanError
-from attnzoo.planning.factory import Maker, costs
+from attnzoo.planning.factory import Factory, costs
 from attnzoo.planning.notes import Refused, refusal, repeated
 from attnzoo.planning.placement import Choice, Spot
 from attnzoo.rewriting import Insertion
@@ -30,6 +30,7 @@ class Site:
         parameters: trainable parameters added, the identity scalar included.
         macs: multiply-accumulates added for one image; None where the map size or the module's cost is not known.
         dtype: dtype policy of the inserted layer.
+        init: how it starts: as asked for, but `"paper"` where the module is an identity by itself.
     """
 
     name: str
@@ -43,6 +44,7 @@ class Site:
     parameters: int
     macs: int | None
     dtype: str
+    init: str
     spot: Spot = field(repr=False, compare=False)
     make: Callable[[], Any] = field(repr=False, compare=False)
 
@@ -52,7 +54,7 @@ class Site:
         return {**{k: getattr(self, k) for k in keys}, "shape": list(self.shape)}
 
 
-def sites_of(anatomy: Anatomy, choice: Choice, maker: Maker) -> list[Site]:
+def sites_of(anatomy: Anatomy, choice: Choice, factory: Factory) -> list[Site]:
     """Returns the sites of the chosen spots, in the order of the graph.
 
     Raises:
@@ -62,31 +64,46 @@ def sites_of(anatomy: Anatomy, choice: Choice, maker: Maker) -> list[Site]:
     taken = {c.op.name for c in [*graph.calls, *graph.containers]}
     taken.update(v.name for v in graph.inputs)
     spots = list(_distinct(sorted(choice.spots, key=lambda s: s.value.order)))
-    twice = repeated(maker, spots, anatomy.model)
+    twice = repeated(factory, spots, anatomy.model)
     if twice:
         raise PlanError(twice)
-    problems = [problem for spot in spots if (problem := _problem(spot, graph, maker))]
+    problems = [problem for spot in spots if (problem := _problem(spot, graph, factory))]
     if problems:
-        raise PlanError(refusal(maker, problems, len(spots)))
-    cost_of = functools.cache(functools.partial(costs, maker, graph.data_format))
-    return [_site(spot, graph, maker, _free_name(f"{spot.value.host}_{maker.key}", taken), cost_of) for spot in spots]
+        raise PlanError(refusal(factory, problems, len(spots)))
+    cost_of = functools.cache(functools.partial(costs, factory, graph.data_format))
+    init_of = functools.cache(functools.partial(factory.init_for, graph.data_format))
+    return [
+        _site(spot, graph, factory, _free_name(f"{spot.value.host}_{factory.key}", taken), cost_of, init_of)
+        for spot in spots
+    ]
 
 
-def _problem(spot: Spot, graph: Graph, maker: Maker) -> Refused | None:
+def _problem(spot: Spot, graph: Graph, factory: Factory) -> Refused | None:
     """Says why the module cannot go to a spot; None if it can."""
     channels, height, width = graph.split_shape(spot.value)
     if channels is None:
         reason: str | None = "its number of channels is not known"
     else:
-        reason = maker.cls.check_site(channels, height, width, maker.config) if maker.cls else None
+        reason = factory.cls.check_site(channels, height, width, factory.config) if factory.cls else None
     return (spot.value.host, (height, width, channels), reason) if reason else None
 
 
-def _site(spot: Spot, graph: Graph, maker: Maker, name: str, cost_of: Callable[..., tuple[int, int | None]]) -> Site:
+def _site(
+    spot: Spot,
+    graph: Graph,
+    factory: Factory,
+    name: str,
+    cost_of: Callable[..., tuple[int, int | None]],
+    init_of: Callable[..., str],
+) -> Site:
     channels, height, width = graph.split_shape(spot.value)
     policy, host = _host_policy(spot, graph), spot.value.host
     parallel = spot.placement == "parallel"
-    parameters, macs = cost_of(channels, height, width, parallel)
+    last = graph.data_format == "channels_last"
+    shape = (None, height, width, channels) if last else (None, channels, height, width)
+    dtype = getattr(policy, "name", str(policy))
+    init = init_of(shape, dtype, parallel)
+    parameters, macs = cost_of(channels, height, width, parallel, init)
     return Site(
         name=name,
         host=host,
@@ -94,20 +111,22 @@ def _site(spot: Spot, graph: Graph, maker: Maker, name: str, cost_of: Callable[.
         stage=spot.stage,
         block=spot.block,
         placement=spot.placement,
-        attention=maker.key,
+        attention=factory.key,
         shape=(height, width, channels),
         parameters=parameters,
         macs=macs,
-        dtype=getattr(policy, "name", str(policy)),
+        dtype=dtype,
+        init=init,
         spot=spot,
         make=functools.partial(
-            maker.layer,
+            factory.layer,
             channels,
             name=name,
             dtype=policy,
             site=host,
             parallel=parallel,
             data_format=graph.data_format,
+            init=init,
         ),
     )
 

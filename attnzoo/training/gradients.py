@@ -1,7 +1,8 @@
-"""Attention that cannot learn: `check_gradients` trains a copy for two steps and looks what moved."""
+"""Attention that cannot learn: `check_gradients` trains it for two steps, and looks what moved."""
 
 from __future__ import annotations
 
+import contextlib
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,11 +13,18 @@ import keras
 import numpy as np
 from keras import ops
 
-from attnzoo._keras import frozen_inside, layers_inside, open_models, set_trainable, weights_made_to_train
+from attnzoo._keras import (
+    flags_of,
+    frozen_inside,
+    layers_inside,
+    open_models,
+    restore_flags,
+    set_trainable,
+    weights_made_to_train,
+)
 from attnzoo.anatomy import read_graph
 from attnzoo.errors import AttnzooError, first_line
 from attnzoo.layers import Attention
-from attnzoo.rewriting import rebuild
 from attnzoo.tables import table
 
 BATCH, SIZE = 8, 64
@@ -71,9 +79,10 @@ class GradientReport:
 def check_gradients(model: keras.Model, x: Any = None, *, seed: int = 0) -> GradientReport:
     """Finds attention whose weights have a gradient of exactly zero.
 
-    A copy of the model trains its attention alone for two steps, towards random directions of its outputs: blended in
-    by an alpha of zero, a module's alpha learns in the first step and its weights in the second. Weights that a softmax
-    or a norm cancels (`Attention.no_gradient`) are not looked at, nor those that were frozen inside their layer.
+    The attention alone trains for two steps, towards random directions of the model's outputs: blended in by an alpha
+    of zero, a module's alpha learns in the first step and its weights in the second. Values and flags are put back
+    after it. Weights that a softmax or a norm cancels (`Attention.no_gradient`) are not looked at, nor those that were
+    frozen inside their layer.
 
     Args:
         model: a model made by `augment`, or any Functional or Sequential model with attention; left as it is.
@@ -86,39 +95,50 @@ def check_gradients(model: keras.Model, x: Any = None, *, seed: int = 0) -> Grad
 
     Raises:
         AttnzooError: if the model cannot be trained on such inputs.
-        RewriteError: if the model has no graph to read, or cannot be copied.
+        RewriteError: if the model has no graph to read.
     """
-    copy = rebuild(model, trust=True)
-    watched = [_watched(a, b) for a, b in zip(_attention(model), _attention(copy), strict=True)]
-    for call in read_graph(copy).calls:
-        if isinstance(call.op, keras.layers.Layer) and not isinstance(call.op, Attention):
-            call.op.trainable = False
-    open_models(copy)
-    for _, op, weights in watched:
-        set_trainable(op, {id(w) for w in weights}, {id(x) for x in (op, *layers_inside(op))}, {})
-    if not any(weights for *_, weights in watched):
-        return GradientReport(model.name, len(watched), ())
-    moved = _momenta(copy, x, np.random.default_rng(seed))
+    watched = _attention(model)
+    found: dict[int, np.ndarray] = {}
+    with _restored(model):
+        for call in read_graph(model).calls:
+            if isinstance(call.op, keras.layers.Layer):
+                call.op.trainable = False
+        open_models(model)
+        for _, op, weights in watched:
+            set_trainable(op, {id(w) for w in weights}, {id(x) for x in (op, *layers_inside(op))}, {})
+        if any(weights for *_, weights in watched):
+            found = _momenta(model, x, np.random.default_rng(seed))
     rows = []
     for path, _, weights in watched:
-        still = tuple(w.name for w in weights if not np.any(moved[id(w)]))
+        still = tuple(w.name for w in weights if not np.any(found[id(w)]))
         if still:
             rows.append(Silent(path, still, len(weights)))
     return GradientReport(model.name, len(watched), tuple(rows))
 
 
-def _attention(model: Any) -> list[tuple[str, Any]]:
-    found = {id(c.op): ("/".join((*c.path, c.op.name)), c.op) for c in read_graph(model).calls}
-    return [(path, op) for path, op in found.values() if isinstance(op, Attention)]
+def _attention(model: Any) -> list[tuple[str, Any, list[Any]]]:
+    """Returns each module by its path, with the weights that ought to learn."""
+    ops_of = {id(c.op): ("/".join((*c.path, c.op.name)), c.op) for c in read_graph(model).calls}
+    return [(path, op, _learning(op)) for path, op in ops_of.values() if isinstance(op, Attention)]
 
 
-def _watched(old: tuple[str, Any], new: tuple[str, Any]) -> tuple[str, Any, list[Any]]:
-    """Returns the path of a module, its copy, and the weights of the copy that ought to learn."""
-    (_, was), (path, op) = old, new
-    frozen = frozen_inside(was)
-    pairs = zip(weights_made_to_train(was), weights_made_to_train(op), strict=True)
-    learns = [b for a, b in pairs if id(a) not in frozen]
-    return path, op, [w for w in learns if not any(fnmatchcase(w.name, p) for p in op.no_gradient)]
+def _learning(op: Any) -> list[Any]:
+    frozen = frozen_inside(op)
+    weights = [w for w in weights_made_to_train(op) if id(w) not in frozen]
+    return [w for w in weights if not any(fnmatchcase(w.name, p) for p in op.no_gradient)]
+
+
+@contextlib.contextmanager
+def _restored(model: Any) -> Iterator[None]:
+    """Gives a model its values and flags back, random states and statistics included."""
+    values = [(v, ops.copy(v.value)) for v in model.variables]
+    flags = flags_of(model)
+    try:
+        yield
+    finally:
+        for v, value in values:
+            v.assign(value)
+        restore_flags(flags)
 
 
 def _momenta(model: Any, x: Any, rng: np.random.Generator) -> dict[int, np.ndarray]:

@@ -20,7 +20,7 @@ from attnzoo.weights.formats import Names, WeightFile, one_line_errors, open_wei
 from attnzoo.weights.matching import Leaf, leaves_of, match_layers
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class WeightsReport:
     """What a file gave a model. `print` it.
 
@@ -42,7 +42,7 @@ class WeightsReport:
     unexpected: tuple[str, ...]
     mismatched: Mapping[str, str]
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         rows = [("layers", "number", "which")]
         found = ("matched", self.matched), ("missing", self.missing), ("unexpected", self.unexpected)
         rows += [(name, str(len(layers)), listing(layers, 6)) for name, layers in found]

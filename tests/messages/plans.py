@@ -11,6 +11,7 @@ import attnzoo
 
 from ..helpers import conv_bn_relu, small_backbone, small_resnet
 from ..networks.test_wrappers import video
+from ..planning.test_identity_modules import Affine
 from ..planning.test_planning_zoo import net
 from ..training.test_decoder import unet
 from .collector import says
@@ -201,9 +202,12 @@ MODULES = [
     plan(3),
     plan(attnzoo.layers.CBAM(name="mine")),
     plan(lambda channels: "x"),
+    plan(lambda x: layers.ReLU()(x)),
     plan(lambda channels: layers.Identity(), ratio=4),
     plan(init="idntity"),
     plan(ratoi=4),
+    plan(stage=[1]),
+    plan(placment="post"),
     plan(ratio=0),
     plan(lambda c: layers.Conv2D(3, 1, name="bad")),
     plan(lambda c: layers.Dot(1, name="bad")),
@@ -224,6 +228,9 @@ NOTES = [
     says(lambda: attnzoo.plan(gated(), "se").notes[0]),
     says(lambda: attnzoo.plan(net(), "ela", after=["a", "b", "c"]).notes[0]),
     says(lambda: attnzoo.plan(attended(), "eca", stages=[1, 2]).notes[0]),
+    says(lambda: attnzoo.plan(net(8), "gc", after=["b", "c"]).notes[0]),
+    says(lambda: attnzoo.plan(net(8), "se", after=["a", "b", "c"], ratio=16).notes[-1]),
+    says(lambda: attnzoo.plan(net(8), Affine, after=["b", "c"]).notes[0]),
     says(lambda: attnzoo.plan(frozen(), "se", stages=[3]).notes[0]),
 ]
 

@@ -86,8 +86,8 @@ def test_a_plan_says_what_a_module_chose_by_itself(key, options, note):
         ("ela", {"norm_groups": 4}),
         ("fca", {"num_frequencies": 4}),
         ("eca", {"kernel_size": 3}),
-        ("se", {}),
-        ("cbam", {}),
+        ("se", {"ratio": 4}),
+        ("cbam", {"ratio": 4}),
     ],
 )
 def test_what_was_asked_for_is_not_a_choice(key, options):
@@ -109,3 +109,36 @@ def test_asking_for_what_is_chosen_changes_nothing(key, channels):
 def test_modules_of_the_users_own_choose_nothing_and_have_no_remedy():
     plan = attnzoo.plan(net(), lambda channels: keras.layers.Conv2D(channels, 1), after="a")
     assert plan.notes == ()
+
+
+@pytest.mark.parametrize(
+    ("slip", "meant"),
+    [("stage", "stages"), ("block", "blocks"), ("placment", "placement"), ("share_weight", "share_weights")],
+)
+def test_a_slip_in_an_argument_of_augment_is_named(slip, meant):
+    with pytest.raises(PlanError, match=rf"has no option '{slip}'\. Did you mean '{meant}'\?"):
+        attnzoo.augment(net(), "se", **{slip: 1})
+
+
+def test_plans_descriptions_and_reports_show_themselves():
+    model = net()
+    for shown in (attnzoo.plan(model, "se", after="a"), attnzoo.describe(model)):
+        assert repr(shown) == str(shown)
+        assert repr(shown).startswith("net")
+
+
+def se_block(x, ratio=8):
+    """As blogs have it: a function of a tensor."""
+    y = keras.layers.GlobalAveragePooling2D(keepdims=True)(x)
+    y = keras.layers.Dense(x.shape[-1] // ratio, activation="relu")(y)
+    return x * keras.layers.Dense(x.shape[-1], activation="sigmoid")(y)
+
+
+def test_a_function_of_a_tensor_is_told_what_a_callable_must_be():
+    with pytest.raises(PlanError) as error:
+        attnzoo.augment(net(), se_block, after="a")
+    assert str(error.value).startswith("attention callable 'se_block' failed when called with 12 channels: ")
+    assert str(error.value).endswith(
+        "; expected a function that takes the number of channels and returns a layer."
+        " Put a function of a tensor into the call() of a keras.layers.Layer."
+    )

@@ -14,7 +14,7 @@ from .test_freeze import transfer_model
 
 @pytest.mark.parametrize("key", ["se", "cbam", "gc", "nl", "scse"])
 def test_a_model_that_learns_gives_an_empty_report(key):
-    options = {"gc": {"ratio": 4}, "cbam": {"ratio": 1}}.get(key, {})
+    options = {"gc": {"ratio": 4}, "cbam": {"ratio": 1}, "se": {"ratio": 1}}.get(key, {})
     report = attnzoo.check_gradients(attnzoo.augment(small_resnet(), key, stages=[2, 3], **options))
     assert len(report) == 0
     assert repr(report) == "small_resnet: gradients reach all of its 2 attention modules"

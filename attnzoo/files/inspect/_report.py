@@ -33,7 +33,7 @@ class Reference:
     registered: str | None
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class FileReport:
     """Contents of a model file, read without building the model; `str(report)` is a table.
 
@@ -80,7 +80,7 @@ class FileReport:
         values["model"] = self.model and dict(zip(("class", "name"), self.model, strict=True))
         return values
 
-    def __str__(self) -> str:
+    def __repr__(self) -> str:
         rows = [("file", f"{self.path}, {self.size:,} bytes, {self.unpacked:,} unpacked"), ("format", self._format())]
         if self.model:
             rows.append(("model", f"{self.model[1]} ({self.model[0]})"))
