@@ -18,7 +18,9 @@ from keras import tree
 from keras.src.saving.serialization_lib import SafeModeScope  # it has no public name
 
 from attnzoo._keras.graph import is_container, is_keras_layer
+from attnzoo._keras.variables import parts_around
 from attnzoo.errors import RewriteError, first_line
+from attnzoo.layers._attended_layer import held_attention
 from attnzoo.layers._backend import value_for_another
 
 PLAIN = (
@@ -186,7 +188,7 @@ def copy_variables(old: Any, new: Any) -> None:
     Raises:
         RewriteError: if the two do not have the same variables.
     """
-    theirs, ours = old.variables, _in_order_of(old.variables, new.variables)
+    theirs, ours = _pairs(old, new)
     if [(tuple(v.shape), v.dtype) for v in theirs] != [(tuple(v.shape), v.dtype) for v in ours]:
         raise RewriteError(
             f"layer '{old.name}' ({type(old).__name__}) has {len(theirs)} variables, made again from its config it has"
@@ -194,7 +196,7 @@ def copy_variables(old: Any, new: Any) -> None:
         )
     for a, b in zip(theirs, ours, strict=True):
         b.assign(a.value)
-    for a, b in zip(old._flatten_layers(), new._flatten_layers(), strict=True):
+    for a, b in zip(_parts(old), _parts(new), strict=True):
         # Layers with state beside their variables (Normalization) derive it when they load or are finalized.
         if type(a).load_own_variables is not keras.layers.Layer.load_own_variables:
             store: dict[str, Any] = {}
@@ -214,15 +216,29 @@ def _in_order_of(theirs: list[Any], ours: list[Any]) -> list[Any]:
     return [by_name[n] for n in names] if len(by_name) == len(ours) and set(names) == set(by_name) else ours
 
 
+def _parts(layer: Any) -> list[Any]:
+    """Returns a layer and all inside it, but for the attention that was inserted there: it has twins of its own."""
+    return parts_around(layer, held_attention(layer))
+
+
+def _pairs(old: Any, new: Any) -> tuple[list[Any], list[Any]]:
+    """Returns the variables of two layers in one order, without those of inserted attention."""
+    theirs, ours = (
+        [v for v in layer.variables if id(v) not in {id(w) for a in held_attention(layer) for w in a.variables}]
+        for layer in (old, new)
+    )
+    return theirs, _in_order_of(theirs, ours)
+
+
 def copy_trainable(old: Any, new: Any) -> None:
     """Gives one layer, all layers in it and all their variables the trainable flags of its twin."""
     if is_container(old):
         new.trainable = old.trainable
         return
-    for a, b in zip(old._flatten_layers(), new._flatten_layers(), strict=True):
+    for a, b in zip(_parts(old), _parts(new), strict=True):
         if a.trainable != b.trainable:
             b.trainable = a.trainable
     # A layer that LoRA was enabled for trains, its kernel does not.
-    for a, b in zip(old.variables, _in_order_of(old.variables, new.variables), strict=True):
+    for a, b in zip(*_pairs(old, new), strict=True):
         if a.trainable != b.trainable:
             b.trainable = a.trainable

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -9,6 +10,7 @@ from keras import tree
 
 from attnzoo._keras import functional_of, inputs_of, is_container, operation_of, places_of
 from attnzoo.anatomy.graph import Call, Graph, Value
+from attnzoo.anatomy.opening import find_ways_out, open_layer
 from attnzoo.anatomy.strides import folded_map, output_stride
 from attnzoo.layers import Attention
 
@@ -27,6 +29,7 @@ def read_graph(model: Any) -> Graph:
         if len(value.shape) == 4:
             value.stride = value.deepest = 1.0
     graph.outputs = reader.open(model, functional, graph.inputs, ())
+    find_ways_out(graph)
     return graph
 
 
@@ -53,8 +56,8 @@ class _Reader:
                     node.operation, inner, self._nested_inputs(inner, node, known), (*path, node.operation.name)
                 )
                 self.graph.containers.append(call)
-            else:
-                self._close(call, node)
+            elif not open_layer(self, call, (node.arguments.args, node.arguments.kwargs)):
+                self.close(call, node.outputs)
             known.update((id(t), v) for t, v in zip(node.outputs, call.outputs, strict=True))
         return [known[id(t)] for t in functional.outputs]
 
@@ -69,11 +72,12 @@ class _Reader:
             for mine, outer in zip(inner.inputs, tree.flatten(given), strict=True)
         ]
 
-    def _close(self, call: Call, node: Any) -> None:
+    def close(self, call: Call, outputs: Sequence[Any]) -> None:
+        """Enters a call, and the values that it makes, of which symbolic tensors say shape and dtype."""
         self.graph.calls.append(call)
         for position, value in enumerate(call.inputs):
             value.users.append((call, position))
-        for index, tensor in enumerate(node.outputs):
+        for index, tensor in enumerate(outputs):
             value = self.new_value(tensor, call, index)
             value.stride = output_stride(call, value, self.graph)
             value.folded = folded_map(call, value) if value.stride is None else None
