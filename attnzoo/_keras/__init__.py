@@ -1,5 +1,6 @@
 """Everything that touches private parts of Keras, so that a new Keras release breaks this folder only."""
 
+from attnzoo._keras.attended import Held, attach, attach_beside, keep_open, proven_inside, sharing
 from attnzoo._keras.clone import twin, weights_like
 from attnzoo._keras.flags import (
     flags_of,
@@ -30,6 +31,7 @@ from attnzoo._keras.graph import (
     places_of,
     source_of,
 )
+from attnzoo._keras.inside import Closed, may_be_opened
 from attnzoo._keras.instances import (
     attributes_of,
     attributes_of_every_model,
@@ -40,12 +42,16 @@ from attnzoo._keras.recursion import deep_graphs
 from attnzoo._keras.state import copy_state, copy_trainable, misdescribed, without_tracker
 from attnzoo._keras.subclassed import left_behind, opened
 from attnzoo._keras.values import MADE_ANEW, is_foreign_variable, is_plain, reached
-from attnzoo._keras.variables import LayerState, pieces_around, to_snake_case
+from attnzoo._keras.variables import LayerState, frozen_parts, pieces_around, set_frozen_parts, to_snake_case
 
 __all__ = [
     "MADE_ANEW",
+    "Closed",
     "Functional",
+    "Held",
     "LayerState",
+    "attach",
+    "attach_beside",
     "attention_inside",
     "attributes_of",
     "attributes_of_every_model",
@@ -54,6 +60,7 @@ __all__ = [
     "deep_graphs",
     "flags_of",
     "frozen_inside",
+    "frozen_parts",
     "functional_of",
     "inputs_of",
     "is_container",
@@ -63,9 +70,11 @@ __all__ = [
     "is_made_from_tensors",
     "is_plain",
     "is_wired",
+    "keep_open",
     "last_output_of",
     "layers_inside",
     "left_behind",
+    "may_be_opened",
     "misdescribed",
     "name_outputs_by_host",
     "node_of",
@@ -78,10 +87,13 @@ __all__ = [
     "pieces_around",
     "places_of",
     "point_by_identity_and_name",
+    "proven_inside",
     "reached",
     "restore_flags",
     "set_by_constructor",
+    "set_frozen_parts",
     "set_trainable",
+    "sharing",
     "source_of",
     "to_snake_case",
     "twin",

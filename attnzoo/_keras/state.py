@@ -24,10 +24,14 @@ import numpy as np
 from attnzoo._keras.flags import copy_flags
 from attnzoo._keras.graph import is_container
 from attnzoo._keras.values import is_foreign_variable, is_plain, reached
+from attnzoo._keras.variables import parts_around
 from attnzoo.errors import RewriteError, first_line, listing
+from attnzoo.layers._attended_layer import held_attention
 
 _BASE = frozenset(vars(keras.layers.Layer(name="base")))
 """What Keras keeps in every layer."""
+_NOT_STATE = ("_self_", "attnzoo_", "_attnzoo_")
+"""What TensorFlow keeps, and attnzoo itself: attention inside a layer, and flags."""
 _LOOKUPS = (keras.layers.StringLookup, keras.layers.IntegerLookup)
 _WRITERS = (*_LOOKUPS, keras.layers.TextVectorization)
 """Keras's own layers with assets; the vocabulary of the last is that of a lookup inside it."""
@@ -55,17 +59,22 @@ def copy_state(old: Any, new: Any) -> None:
     except Exception as cause:  # a method of the user's own: anything may come
         raise misdescribed(old, f"its state cannot be copied: {first_line(cause)}") from cause
     _copy_variables(old, new)
-    memo = {id(a): b for a, b in [*pairs, *zip(old.variables, _in_order_of(old.variables, new.variables), strict=True)]}
+    memo = {id(a): b for a, b in [*pairs, *zip(*_variables(old, new), strict=True)]}
     for a, b in pairs:
         _carry_attributes(a, b, memo | without_tracker(a))
 
 
 def _pairs(old: Any, new: Any) -> Iterator[tuple[Any, Any]]:
-    theirs, ours = old._flatten_layers(), new._flatten_layers()
+    theirs, ours = _parts(old), _parts(new)
     expected, found = ([type(layer).__name__ for layer in some[1:]] for some in (theirs, ours))
     if expected != found:
         raise misdescribed(old, f"the new one holds {_said(found)} where {_said(expected)} was expected")
     return zip(theirs, ours, strict=True)
+
+
+def _parts(layer: Any) -> list[Any]:
+    """Returns a layer and all inside it, but for the attention that was inserted there: it has twins of its own."""
+    return parts_around(layer, held_attention(layer))
 
 
 def _said(words: list[str]) -> str:
@@ -116,12 +125,21 @@ def _copy_vocabulary(old: Any, new: Any) -> None:
 
 
 def _copy_variables(old: Any, new: Any) -> None:
-    theirs, ours = old.variables, _in_order_of(old.variables, new.variables)
+    theirs, ours = _variables(old, new)
     expected, found = ([f"{tuple(v.shape)} {v.dtype}" for v in some] for some in (theirs, ours))
     if expected != found:
         raise misdescribed(old, f"the new one has weights {_said(found)} where {_said(expected)} was expected")
     for a, b in zip(theirs, ours, strict=True):
         b.assign(a.value)
+
+
+def _variables(old: Any, new: Any) -> tuple[list[Any], list[Any]]:
+    """Returns the variables of two layers in one order, without those of inserted attention."""
+    theirs, ours = (
+        [v for v in layer.variables if id(v) not in {id(w) for a in held_attention(layer) for w in a.variables}]
+        for layer in (old, new)
+    )
+    return theirs, _in_order_of(theirs, ours)
 
 
 def _in_order_of(theirs: list[Any], ours: list[Any]) -> list[Any]:
@@ -138,12 +156,12 @@ def copy_trainable(old: Any, new: Any) -> None:
     if is_container(old):
         new.trainable = old.trainable
         return
-    for a, b in zip(old._flatten_layers(), new._flatten_layers(), strict=True):
+    for a, b in zip(_parts(old), _parts(new), strict=True):
         if a.trainable != b.trainable:
             b.trainable = a.trainable
         copy_flags(a, b)
     # A layer that LoRA was enabled for trains, its kernel does not.
-    for a, b in zip(old.variables, _in_order_of(old.variables, new.variables), strict=True):
+    for a, b in zip(*_variables(old, new), strict=True):
         if a.trainable != b.trainable:
             b.trainable = a.trainable
 
@@ -154,7 +172,7 @@ def copy_trainable(old: Any, new: Any) -> None:
 def _carry_attributes(old: Any, new: Any, memo: dict[int, Any]) -> None:
     for name, value in vars(old).items():
         mine = vars(new).get(name)
-        if name in _BASE or name.startswith("_self_") or _is_same(value, mine):
+        if name in _BASE or name.startswith(_NOT_STATE) or _is_same(value, mine):
             continue
         foreign = [v for v in reached(value) if id(v) not in memo and not is_plain(v)]
         if any(isinstance(v, keras.KerasTensor) for v in foreign) or _assigned(mine, value):

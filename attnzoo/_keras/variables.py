@@ -73,3 +73,25 @@ def pieces_around(layer: Any, attention: list[Any]) -> Iterator[Any]:
         yield OwnWeights(layer)
         for part in layer._layers:
             yield from pieces_around(part, attention)
+
+
+def parts_around(layer: Any, attention: list[Any]) -> list[Any]:
+    """Returns a layer and all inside it, but for attention and what is inside that, in order."""
+    left_out = {id(x) for a in attention for x in a._flatten_layers()}
+    return [part for part in layer._flatten_layers() if id(part) not in left_out]
+
+
+def frozen_parts(layer: Any, attention: list[Any]) -> list[int]:
+    """Returns which parts around attention do not train, by number; 0 stands for the variables of the layer itself."""
+    own, *parts = parts_around(layer, attention)
+    frozen = [i for i, part in enumerate(parts, 1) if not part.trainable]
+    return [0, *frozen] if own._trainable_variables and not OwnWeights(own).trainable else frozen
+
+
+def set_frozen_parts(layer: Any, attention: list[Any], frozen: list[int]) -> None:
+    """Sets the flags that `frozen_parts` returned."""
+    own, *parts = parts_around(layer, attention)
+    OwnWeights(own).trainable = 0 not in frozen
+    for i, part in enumerate(parts, 1):
+        if part.trainable == (i in frozen):
+            part.trainable = i not in frozen

@@ -5,6 +5,7 @@ from attnzoo.anatomy.decoder import decoder_of
 from attnzoo.anatomy.graph import Call, Graph, Value
 from attnzoo.anatomy.holders import holders, holders_of, named
 from attnzoo.anatomy.inserted import AttentionTable, attentions
+from attnzoo.anatomy.opening import lifted
 from attnzoo.anatomy.parts import parts_of
 from attnzoo.anatomy.reader import read_graph
 from attnzoo.anatomy.stages import Anatomy, Stage, describe
@@ -25,6 +26,7 @@ __all__ = [
     "describe",
     "holders",
     "holders_of",
+    "lifted",
     "named",
     "parts_of",
     "read_graph",

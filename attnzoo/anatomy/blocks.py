@@ -14,11 +14,14 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from attnzoo.anatomy.graph import Call, Graph, Value
+from attnzoo.anatomy.opening import only_layer_around, whole_layers
 from attnzoo.anatomy.predicates import (
     is_activation,
     is_composite,
     is_conv,
     is_depthwise,
+    is_gate,
+    is_no_padding,
     is_norm,
     is_padding,
     is_pointwise,
@@ -36,7 +39,7 @@ class Block:
     Attributes:
         index: position within its stage, from 0.
         kind: `"residual"` (merged by addition), `"concat"` (a dense or Inception cell), `"projection"` (an inverted
-            bottleneck without a shortcut) or `"composite"` (one layer that hides its parts).
+            bottleneck without a shortcut) or `"composite"` (one layer that is closed, or holds none of these).
         input, output: names of the layers whose outputs enter and leave the block.
         channels: of the output.
         stride: output stride, relative to where its stream starts.
@@ -145,7 +148,7 @@ class FoundBlock:
             output=self.end.host,
             channels=graph.split_shape(self.merge)[0],
             stride=2 ** level(self.merge),
-            gated=any(merge_kind(v.call, graph) == "gate" for v in self.inside if v.call),
+            gated=any(is_gate(v.call, graph) for v in self.inside),
             merge=self.merge,
             entry=self.entry,
             end=self.end,
@@ -158,17 +161,17 @@ class FoundBlock:
 def find_blocks(graph: Graph) -> list[FoundBlock]:
     """Returns all blocks of a graph in its order, those after maps that have grown again included."""
     merged = _without_nested([b for v in graph.values if (b := _merged_block(v, graph)) is not None])
-    interior = {v for b in merged for v in b.inside if v is not b.merge}
-    ends = {b.merge for b in merged}
-    projected = [
-        b
-        for v in graph.values
-        if v not in interior and v not in ends and (b := _projection_block(v, graph)) is not None
-    ]
+    for block in (b for b in merged if b.kind == "concat"):
+        if room := only_layer_around(block.merge, [b.merge for b in merged]):
+            block.merge, block.entry = room.outputs[0], room.inputs[0]
+            block.inside = between(block.entry, [block.merge])
+    taken = {v for b in merged for v in b.inside}
+    projected = [b for v in graph.values if v not in taken and (b := _projection_block(v, graph)) is not None]
+    taken.update(v for b in projected for v in (*b.inside, b.merge))
     hidden = [
-        FoundBlock("composite", v, v.call.inputs[0], [v])
-        for v in graph.values
-        if v.stride is not None and v not in interior and v not in ends and v.call and is_composite(v.call)
+        FoundBlock("composite", v, call.inputs[0], [v])
+        for call, v in whole_layers(graph, {b.merge for b in merged + projected})
+        if v.stride is not None and v not in taken and is_composite(call) and not is_gate(v.call, graph)
     ]
     return sorted(merged + projected + hidden, key=lambda b: b.merge.order)
 
@@ -235,7 +238,7 @@ def _projection_block(value: Value, graph: Graph) -> FoundBlock | None:
     project = before(norm.inputs[0]).call
     if project is None or not (is_conv(project) and is_pointwise(project)):
         return None
-    middle = before(_before_gate(before(project.inputs[0]), graph))
+    middle = before(_before_gate(before(project.inputs[0], is_no_padding), graph))
     spatial = before(middle, is_activation, is_norm)
     conv = spatial.call
     if spatial is middle or conv is None or not is_conv(conv) or is_pointwise(conv):
@@ -251,7 +254,7 @@ def _projection_block(value: Value, graph: Graph) -> FoundBlock | None:
 
 def _before_gate(value: Value, graph: Graph) -> Value:
     """Steps back over a squeeze-and-excitation, to the map it rescales."""
-    if value.call and merge_kind(value.call, graph) == "gate":
+    if value.call and is_gate(value.call, graph):
         return next(v for v in value.call.inputs if v.stride is not None)
     return value
 

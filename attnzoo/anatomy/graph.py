@@ -27,6 +27,8 @@ class Value:
         streams: of a feature map, the positions in `Graph.streams` of those it comes from; empty in front of all.
         users: (call, position among the call's input tensors) of everything that reads it.
         parent: the value nearest above through which every path from the inputs runs (the immediate dominator).
+        way_out: the outermost opened layer that returns this value, and nothing else, and does not read it itself:
+            attention after the value goes after that layer. None for most.
     """
 
     tensor: Any
@@ -40,16 +42,27 @@ class Value:
     users: list[tuple[Call, int]] = field(default_factory=list)
     parent: Value | None = None
     depth: int = 0
+    way_out: Call | None = None
 
     @property
     def name(self) -> str:
         """Name of the layer or operation that makes the value."""
-        return self.call.op.name if self.call else self.tensor.name
+        return self.source.name if self.source else str(self.tensor.name)
+
+    @property
+    def source(self) -> Call | None:
+        """The call after which attention goes that all readers of the value are to see."""
+        return self.way_out or self.call
 
     @property
     def host(self) -> str:
         """The same, but for inserted attention the name of the layer it stands after."""
         return str(self.call.op.site) if self.call and self.call.inserted else self.name
+
+    @property
+    def stem(self) -> str:
+        """What the names of layers inserted after it begin with; PyTorch does not take dots in names."""
+        return self.host.replace(".", "_") if self.source and self.source.around else self.host
 
     @property
     def shape(self) -> tuple[int | None, ...]:
@@ -69,7 +82,11 @@ class Call:
         container: the model whose graph the call stands in.
         path: names of the nested models around it, outermost first.
         inputs, outputs: values, in the order of the call's arguments and results.
-        opened: True if the operation is a model whose inside stands in the flat graph too.
+        opened: True if the operation is a model or layer whose inside stands in the flat graph too.
+        closed: why the inside of a layer that holds others does not.
+        around: the calls of opened layers that it stands in, outermost first; `container` is the layer of the first
+            then, and `place` an address inside it.
+        label: its name there, such as `block_3.conv2`.
     """
 
     op: Any
@@ -79,6 +96,14 @@ class Call:
     inputs: list[Value]
     outputs: list[Value]
     opened: bool = False
+    closed: str = ""
+    around: tuple[Call, ...] = ()
+    label: str = ""
+
+    @property
+    def name(self) -> str:
+        """Name of the layer or operation; of one inside a layer, after that of the layer around it."""
+        return self.label or str(self.op.name)
 
     @property
     def inserted(self) -> bool:
@@ -86,7 +111,7 @@ class Call:
         return is_inserted(self.op)
 
     def __repr__(self) -> str:
-        return f"<Call {'/'.join((*self.path, self.op.name))}>"
+        return f"<Call {'/'.join((*self.path, self.name))}>"
 
 
 @dataclass(eq=False)

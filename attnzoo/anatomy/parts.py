@@ -25,12 +25,13 @@ def parts_of(graph: Graph) -> dict[str, list[Any]]:
     parts: dict[str, list[Any]] = {"attention": [], "backbone": [], "head": []}
     seen: set[int] = set()
     for call in graph.calls:
-        if isinstance(call.op, keras.layers.Layer) and id(call.op) not in seen:
-            seen.add(id(call.op))
+        op = call.around[0].op if call.around else call.op
+        if isinstance(op, keras.layers.Layer) and id(op) not in seen:
+            seen.add(id(op))
             part = "backbone" if id(call) in leads_to_map else "head"
-            inside = attention_inside(call.op)
+            inside = attention_inside(op)
             parts["attention"] += inside
-            pieces = pieces_around(call.op, inside) if inside else [call.op]
-            parts["attention" if isinstance(call.op, Attention) else part] += pieces
+            pieces = pieces_around(op, inside) if inside else [op]
+            parts["attention" if isinstance(op, Attention) else part] += pieces
     # What a wrapper holds may stand in the graph too.
     return {part: [x for x in {id(x): x for x in layers}.values() if x.weights] for part, layers in parts.items()}

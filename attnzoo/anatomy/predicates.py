@@ -77,7 +77,9 @@ def is_norm(call: Call) -> bool:
     if not _keeps_shape(call) or not _is_layer(call) or call.inserted:
         return False
     weights = call.op.weights
-    many = len(weights) >= 2 and all(len(w.shape) == 1 for w in weights)
+    flat = all(len(w.shape) == 1 for w in weights)
+    # One weight a channel is a scale, unless its class says that it is a norm (KerasHub's RmsNorm2d).
+    many = flat and (len(weights) >= 2 or (len(weights) == 1 and "norm" in type(call.op).__name__.lower()))
     return isinstance(call.op, NORMS) or (many and not isinstance(call.op, NOT_CONV))
 
 
@@ -94,6 +96,11 @@ def is_activation(call: Call) -> bool:
 
 def is_padding(call: Call) -> bool:
     return isinstance(call.op, keras.layers.ZeroPadding2D)
+
+
+def is_no_padding(call: Call) -> bool:
+    """True for a padding by nothing, as KerasHub's blocks have it before pointwise convolutions."""
+    return is_padding(call) and _keeps_shape(call) and not any(map(any, call.op.padding))
 
 
 def is_stochastic(call: Call) -> bool:
@@ -123,6 +130,11 @@ def merge_kind(call: Call, graph: Graph) -> Literal["sum", "concat", "gate"] | N
         if None not in channels and sum(channels) == graph.split_shape(out)[0]:
             return "concat"
     return None
+
+
+def is_gate(call: Call | None, graph: Graph) -> bool:
+    """True for the multiplication that ends a squeeze-and-excitation."""
+    return call is not None and merge_kind(call, graph) == "gate"
 
 
 def _adds(call: Call) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import keras
@@ -9,6 +10,7 @@ from keras import tree
 
 from attnzoo._keras import functional_of, inputs_of, is_container, opened, operation_of, places_of
 from attnzoo.anatomy.graph import Call, Graph, Value
+from attnzoo.anatomy.opening import find_ways_out, open_layer
 from attnzoo.anatomy.streams import measure
 from attnzoo.layers import Attention
 
@@ -26,6 +28,7 @@ def read_graph(model: Any) -> Graph:
         graph.inputs = [reader.new_value(t, None, 0) for t in functional.inputs]
         graph.outputs = reader.open(source, functional, graph.inputs, ())
     measure(graph)
+    find_ways_out(graph)
     return graph
 
 
@@ -52,8 +55,8 @@ class _Reader:
                     node.operation, inner, self._nested_inputs(inner, node, known), (*path, node.operation.name)
                 )
                 self.graph.containers.append(call)
-            else:
-                self._close(call, node)
+            elif not open_layer(self, call, (node.arguments.args, node.arguments.kwargs)):
+                self.close(call, node.outputs)
             known.update((id(t), v) for t, v in zip(node.outputs, call.outputs, strict=True))
         return [known[id(t)] for t in functional.outputs]
 
@@ -68,11 +71,12 @@ class _Reader:
             for mine, outer in zip(inner.inputs, tree.flatten(given), strict=True)
         ]
 
-    def _close(self, call: Call, node: Any) -> None:
+    def close(self, call: Call, outputs: Sequence[Any]) -> None:
+        """Enters a call, and the values that it makes, of which symbolic tensors say shape and dtype."""
         self.graph.calls.append(call)
         for position, value in enumerate(call.inputs):
             value.users.append((call, position))
-        for index, tensor in enumerate(node.outputs):
+        for index, tensor in enumerate(outputs):
             value = self.new_value(tensor, call, index)
             value.parent = nearest_common(call.inputs)
             value.depth = value.parent.depth + 1 if value.parent else 0

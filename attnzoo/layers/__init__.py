@@ -1,6 +1,7 @@
 """The zoo: one module a file, the file named after its key."""
 
 import attnzoo.layers._attended
+import attnzoo.layers._attended_layer
 import attnzoo.layers._custom  # noqa: F401  ... and what stands in saved models around a layer of the user's own
 from attnzoo.layers._base import Attention
 from attnzoo.layers._registry import list_attentions, register_attention

@@ -53,10 +53,12 @@ def _globs(after: Any) -> list[str]:
 
 
 def _names(call: Call) -> tuple[str, str]:
-    return call.op.name, "/".join((*call.path, call.op.name))
+    return call.name, "/".join((*call.path, call.name))
 
 
 def _matches(call: Call, glob: str) -> bool:
+    if call.around and "." not in glob:
+        return False  # what is inside a layer is reached by `layer.part`, not by `*`
     return any(fnmatch.fnmatchcase(name, glob) for name in _names(call))
 
 
@@ -67,6 +69,7 @@ def _no_layer(glob: str, calls: list[Call], around: list[Any], model: str) -> st
             f"layer {glob!r} is inside {named(around)}, where attnzoo does not reach;"
             f" augment the model before wrapping it, or name another layer of '{model}'."
         )
+    calls = [c for c in calls if not c.around or "." in glob]
     names = list(dict.fromkeys(n for c in calls for n in _names(c)))
     if not any(c in glob for c in WILD):
         near = nearest(glob, names)

@@ -113,7 +113,7 @@ def repeated(factory: Factory, spots: Iterable[Spot], model: str) -> str | None:
     """
     there = []
     for spot in spots:
-        own = re.compile(re.escape(f"{spot.value.host}_{factory.key}") + r"(_\d+)?")
+        own = re.compile(re.escape(f"{spot.value.stem}_{factory.key}") + r"(_\d+)?")
         alike = (op for op in standing(spot) if op.parallel == (spot.placement == "parallel"))
         there += [f"'{op.name}'" for op in alike if own.fullmatch(op.name)]
     if not there:
@@ -129,6 +129,7 @@ def beneath(factory: Factory, spots: Iterable[Spot]) -> str | None:
     hosts: dict[str, list[str]] = {}
     for spot in spots:
         for op in standing(spot):
-            hosts.setdefault(op.name.removeprefix(f"{op.site}_"), []).append(op.site)
+            key = op.name.removeprefix(f"{op.site}_").removeprefix(f"{op.site.replace('.', '_')}_")
+            hosts.setdefault(key, []).append(op.site)
     each = "; ".join(f"{key} after {listing(dict.fromkeys(there), MOST)}" for key, there in hosts.items())
     return f"there is attention already: {each}; {factory.key} is applied after it." if hosts else None

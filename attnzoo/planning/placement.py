@@ -19,7 +19,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from attnzoo.anatomy import Anatomy, Block, Call, Stage, Value, after_inserted, before_stochastic, between
+from attnzoo.anatomy import Anatomy, Block, Call, Stage, Value, after_inserted, before_stochastic, between, lifted
 from attnzoo.errors import PlanError, did_you_mean, listing
 from attnzoo.planning.globs import select
 from attnzoo.planning.requests import LeftOut, chosen_blocks, chosen_stages, positions
@@ -102,10 +102,13 @@ def _inner(block: Block) -> tuple[Value, tuple[Edge, ...] | None]:
 
 
 def _branch(block: Block) -> Value:
-    if block.kind == "composite" and block.merge.call:
-        layer = type(block.merge.call.op)
+    if block.kind == "composite" and block.merge.source:
+        call = block.merge.source
+        layer = type(call.op)
         package = layer.__module__.partition(".")[0]
-        raise Missing(f"it is a {layer.__name__} ({package}), one layer that hides its parts")
+        what = "in which no branch was found" if call.opened else "that hides its parts"
+        why = f": {call.closed}" if call.closed else ""
+        raise Missing(f"it is a {layer.__name__} ({package}), one layer {what}{why}")
     if block.branch is None:
         raise Missing("it is merged by concatenation and has no residual branch")
     return block.branch
@@ -113,6 +116,15 @@ def _branch(block: Block) -> Value:
 
 def _edges_into(merge: Value, value: Value) -> tuple[Edge, ...]:
     return tuple((c, i) for c, i in value.users if c is merge.call)
+
+
+def _reached(value: Value, edges: tuple[Edge, ...] | None) -> tuple[Value, tuple[Edge, ...] | None]:
+    if edges is None:
+        return value, None
+    readers = lifted(value, edges)
+    if readers is None:
+        raise Missing("the readers of that map are inside several layers")
+    return value, readers
 
 
 BLOCK_RULES: dict[str, Callable[[Block], tuple[Value, tuple[Edge, ...] | None]]] = {
@@ -179,7 +191,7 @@ def _in_blocks(anatomy: Anatomy, stages: list[Stage], blocks: Any, placement: st
         for block in read:
             tried += 1
             try:
-                value, edges = rule(block)
+                value, edges = _reached(*rule(block))
             except Missing as missing:
                 choice.left_out.append(LeftOut(stage.index, block.index, block.output, str(missing)))
             else:
@@ -233,7 +245,7 @@ def _after(anatomy: Anatomy, after: Sequence[str] | str) -> Choice:
         elif value.call is None:
             reason = "its output is an input of the model as it came"
         if reason:
-            choice.left_out.append(LeftOut(None, None, call.op.name, reason))
+            choice.left_out.append(LeftOut(None, None, call.name, reason))
         else:
             choice.spots.append(Spot(after_inserted(value), None, None, None, "after"))
     if not choice.spots:

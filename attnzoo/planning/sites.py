@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
-from attnzoo.anatomy import Anatomy, Graph
+from attnzoo.anatomy import Anatomy, Call, Graph
 from attnzoo.errors import PlanError
 from attnzoo.planning.factory import Factory, costs
 from attnzoo.planning.notes import Refused, refusal, repeated
@@ -61,7 +61,7 @@ def sites_of(anatomy: Anatomy, choice: Choice, factory: Factory) -> list[Site]:
         PlanError: if the module cannot go to one of them, or stands there already.
     """
     graph = anatomy.graph
-    taken = {c.op.name for c in [*graph.calls, *graph.containers]}
+    taken = {c.name for c in [*graph.calls, *graph.containers]}
     taken.update(v.name for v in graph.inputs)
     spots = list(_distinct(sorted(choice.spots, key=lambda s: s.value.order)))
     twice = repeated(factory, spots, anatomy.model)
@@ -73,7 +73,7 @@ def sites_of(anatomy: Anatomy, choice: Choice, factory: Factory) -> list[Site]:
     cost_of = functools.cache(functools.partial(costs, factory, graph.data_format))
     init_of = functools.cache(functools.partial(factory.init_for, graph.data_format))
     return [
-        _site(spot, graph, factory, _free_name(f"{spot.value.host}_{factory.key}", taken), cost_of, init_of)
+        _site(spot, graph, factory, _free_name(f"{spot.value.stem}_{factory.key}", taken), cost_of, init_of)
         for spot in spots
     ]
 
@@ -136,8 +136,9 @@ def insertion_of(site: Site) -> Insertion:
     spot = site.spot
     if spot.edges is not None:
         return Insertion(site.make(), edges=tuple((c.container, c.place, i) for c, i in spot.edges))
-    call: Any = spot.value.call  # never None: placement chooses what a layer makes, no input
-    return Insertion(site.make(), after=(call.container, call.place, spot.value.index))
+    call: Any = spot.value.source  # never None: placement chooses what a layer makes, no input
+    index = 0 if spot.value.way_out else spot.value.index
+    return Insertion(site.make(), after=(call.container, call.place, index))
 
 
 def _distinct(spots: list[Spot]) -> Iterator[Spot]:
@@ -152,9 +153,15 @@ def _distinct(spots: list[Spot]) -> Iterator[Spot]:
 
 def _where(spot: Spot) -> tuple[Any, ...]:
     if spot.edges is not None:
-        return tuple((id(c.container), id(c.place), i) for c, i in spot.edges)
-    call = spot.value.call
-    return (id(call.container), id(call.place), spot.value.index) if call else (id(spot.value),)
+        return tuple((id(c.container), _place(c), i) for c, i in spot.edges)
+    call = spot.value.source
+    index = 0 if spot.value.way_out else spot.value.index
+    return (id(call.container), _place(call), index) if call else (id(spot.value),)
+
+
+def _place(call: Call) -> Any:
+    """Returns what tells the places of one container apart: inside a layer these are addresses."""
+    return call.place if isinstance(call.place, tuple) else id(call.place)
 
 
 def _host_policy(spot: Spot, graph: Graph) -> Any:

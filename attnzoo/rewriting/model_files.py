@@ -9,11 +9,15 @@ from typing import Any
 
 import keras
 
-from attnzoo._keras import is_container, is_inserted, layers_inside
+from attnzoo._keras import is_container, is_inserted, layers_inside, set_frozen_parts
 from attnzoo.errors import AttnzooError, RewriteError
 from attnzoo.layers._attended import plain_class
+from attnzoo.layers._attended_layer import AttendedLayer
 from attnzoo.rewriting.addresses import containers, operations, read, write
 from attnzoo.rewriting.carry import tensors_held
+from attnzoo.rewriting.insertion import Insertion
+from attnzoo.rewriting.layer_files import held_config, held_from
+from attnzoo.rewriting.layers import insertion_at
 from attnzoo.rewriting.rebuilding import rebuild, strip
 
 _KEYS = {"name", "trainable", "base", "operations", "frozen", "attention"}
@@ -48,7 +52,19 @@ def config_of(model: Any) -> dict[str, Any]:
         "operations": sum(len(operations(room)) for room in rooms),
         "frozen": frozen,
         "attention": write(model, {id(room): tensors_held(room) for room in rooms}),
+        **_inside(rooms),
     }
+
+
+def _inside(rooms: list[Any]) -> dict[str, Any]:
+    """Returns what layers hold inside, each with its number; nothing for the many models without such layers."""
+    entries = [
+        {"model": i, "operation": j, **held_config(op)}
+        for i, room in enumerate(rooms)
+        for j, op in enumerate(operations(room))
+        if isinstance(op, AttendedLayer)
+    ]
+    return {"inside": entries} if entries else {}
 
 
 def model_from(config: dict[str, Any]) -> Any:
@@ -57,14 +73,14 @@ def model_from(config: dict[str, Any]) -> Any:
     Raises:
         AttnzooError: if the class is not known here, or makes another graph than the one that was saved.
     """
-    if set(config) != _KEYS:
+    if set(config) - {"inside"} != _KEYS:
         raise AttnzooError(
             f"the config of a model with attention has the keys {sorted(config)}; expected {sorted(_KEYS)},"
             " as this version of attnzoo writes them."
         )
     base = _made(config)
     _set_trainable(base, config)
-    insertions = read(base, config["attention"])
+    insertions = read(base, config["attention"]) + [i for e in config.get("inside", ()) for i in _read_inside(base, e)]
     flags = [i.layer.trainable for i in insertions]
     new = rebuild(base, insertions)
     for insertion, flag in zip(insertions, flags, strict=True):
@@ -126,6 +142,23 @@ def _made(config: dict[str, Any]) -> Any:
         )
     model.name = name
     return model
+
+
+def _read_inside(model: Any, entry: dict[str, Any]) -> list[Insertion]:
+    """Returns the insertions into one layer, whose flags it sets."""
+    try:
+        layer = operations(containers(model)[entry["model"]])[entry["operation"]]
+        modules, where = held_from(entry, layer.name)
+        insertions = [insertion_at(module, layer, w) for module, w in zip(modules, where, strict=True)]
+        set_frozen_parts(layer, [], entry["frozen"])
+    except (AttributeError, IndexError, KeyError, TypeError, ValueError) as error:
+        if isinstance(error, AttnzooError):
+            raise
+        raise RewriteError(
+            f"'{model.name}': attention refers to a layer that this model does not have inside; its config was changed"
+            " after it was saved."
+        ) from None
+    return insertions
 
 
 def _set_trainable(model: Any, config: dict[str, Any]) -> None:

@@ -14,6 +14,8 @@ import keras
 from keras import tree
 
 from attnzoo._keras import (
+    attach,
+    attach_beside,
     attention_inside,
     copy_state,
     copy_trainable,
@@ -24,20 +26,24 @@ from attnzoo._keras import (
     is_inserted,
     is_made_from_tensors,
     is_wired,
+    keep_open,
     last_output_of,
     misdescribed,
     opened,
     operation_of,
     outputs_of,
     places_of,
+    sharing,
     twin,
 )
 from attnzoo.errors import AttnzooError, RewriteError, first_line
 from attnzoo.layers._attended import Attended, attended_class, plain_class
+from attnzoo.layers._attended_layer import held_attention, plain_layer
 from attnzoo.rewriting.addresses import containers, operations
 from attnzoo.rewriting.carry import Finder, instance_like
 from attnzoo.rewriting.checks import check_attention, check_sharing, check_twin, failed_call
 from attnzoo.rewriting.insertion import Insertion
+from attnzoo.rewriting.layers import check_shareable, held_by, with_inserted
 
 
 def rebuild(
@@ -81,6 +87,8 @@ def _rebuilt(model: Any, work: _Rebuilder, insertions: Sequence[Insertion]) -> A
         copy_trainable(old, copied)
     for insertion in insertions:
         insertion.layer.trainable = True
+    for layer in work.opened:
+        keep_open(layer)
     return new
 
 
@@ -94,14 +102,14 @@ def strip(model: Any, *, trust: bool = False) -> Any:
     Raises:
         RewriteError: if the model cannot be rebuilt, or a layer of it holds attention where no graph shows it.
     """
-    for room in containers(model):
-        for op in operations(room):
-            if inside := attention_inside(op):
+    with opened(model) as source:
+        for op in (op for room in containers(source) for op in operations(room)):
+            if inside := [x for x in attention_inside(op) if x not in held_attention(op)]:
                 raise RewriteError(
                     f"layer '{op.name}' ({type(op).__name__}) of '{model.name}' holds attention ('{inside[0].name}')"
                     " inside, where attnzoo does not reach; strip the model before wrapping it."
                 )
-    return rebuild(model, drop=True, trust=trust)
+        return rebuild(source, drop=True, trust=trust)
 
 
 class _Rebuilder:
@@ -115,11 +123,16 @@ class _Rebuilder:
         self.hits: set[str] = set()
         self.after: dict[tuple[int, int, int], list[Insertion]] = {}
         self.before: dict[tuple[int, int, int], list[Insertion]] = {}
+        self.inside: dict[int, list[Insertion]] = {}
+        self.opened: list[Any] = []
         for i in insertions:
-            if i.after is not None:
+            room = (i.after or i.edges[0])[0]
+            if not is_container(room):
+                self.inside.setdefault(id(room), []).append(i)
+            elif i.after is not None:
                 container, place, index = i.after
                 self.after.setdefault((id(container), id(place), index), []).append(i)
-            for container, place, position in i.edges:
+            for container, place, position in i.edges if is_container(room) else ():
                 self.before.setdefault((id(container), id(place), position), []).append(i)
 
     def container(self, model: Any) -> Any:
@@ -135,7 +148,8 @@ class _Rebuilder:
             return self.container(op)
         if id(op) not in self.made:
             is_layer = isinstance(op, keras.layers.Layer)
-            new, complete = (op, True) if self.share and is_layer else twin(op, self.trust)
+            new, complete = (op, True) if self.share and is_layer else twin(plain_layer(op), self.trust)
+            new = self._with_attention(op, new)
             self.made[id(op)] = new
             if is_layer:
                 self.twins.append((op, new))
@@ -151,6 +165,24 @@ class _Rebuilder:
             raise
         except Exception as cause:  # a layer's call: anything may come
             raise failed_call(op, cause, self.share) from cause
+
+    def _with_attention(self, op: Any, new: Any) -> Any:
+        """Puts attention inside the twin of a layer: what the layer holds, and what is inserted there."""
+        inserted = self.inside.get(id(op), [])
+        pairs = [] if self.drop else [(self._op(module), where) for module, where in held_by(op)]
+        if not inserted and (self.share or not pairs):
+            return new
+        self.hits.update(i.layer.name for i in inserted)
+        modules, where = with_inserted(op, pairs, inserted)
+        if self.share:
+            check_shareable(op, where)
+            new = sharing(op)
+            attach_beside(new, modules, where)
+        else:
+            attach(new, modules, where)
+        if inserted:
+            self.opened.append(new)
+        return new
 
     def _input(self, tensor: Any) -> Any:
         new = _input_like(tensor)
@@ -195,8 +227,11 @@ class _Rebuilder:
         return new
 
     def _inserts_into(self, model: Any) -> bool:
-        inside = {id(container) for container in containers(model)}
-        return any(container in inside for container, _, _ in (*self.after, *self.before))
+        rooms = containers(model)
+        inside = {id(room) for room in rooms}
+        if any(container in inside for container, _, _ in (*self.after, *self.before)):
+            return True
+        return any(id(op) in self.inside for room in rooms for op in operations(room))
 
     def _held(self, op: Any) -> Any:
         """Returns the counterpart of what an attribute holds, which may stand in no graph."""

@@ -11,7 +11,11 @@ import numpy as np
 
 from attnzoo._keras import LayerState, layers_inside
 from attnzoo.errors import listing
+from attnzoo.layers._attended_layer import held_attention
 from attnzoo.weights.formats import RANDOM_STATE
+
+_INSERTED = "attnzoo_attention/"
+"""Where Keras keeps what a layer holds in the attribute of that name: attention inserted inside the layer."""
 
 
 @dataclass(frozen=True)
@@ -35,6 +39,8 @@ def _fit_keras(layer: Any, saved: Mapping[str, Any]) -> Fit | str:
         for key, value in values.items()
         if RANDOM_STATE not in f"{group}/"
     }
+    if not any(name.startswith(_INSERTED) for name in saved):  # a file of the plain network
+        ours = {name: place for name, place in ours.items() if not name.startswith(_INSERTED)}
     if ours.keys() != saved.keys():
         return f"{_arrays(len(saved))} in the file, {len(ours)} in the model"
     for name, (_, key, value) in ours.items():
@@ -50,10 +56,11 @@ def _fit_keras(layer: Any, saved: Mapping[str, Any]) -> Fit | str:
 
 
 def _fit_legacy(layer: Any, saved: Mapping[str, Any]) -> Fit | str:
-    weights = layer.weights
+    inserted = {id(w) for module in held_attention(layer) for w in module.weights}
+    weights = [w for w in layer.weights if len(layer.weights) == len(saved) or id(w) not in inserted]
     if len(weights) != len(saved):
         return f"{_arrays(len(saved))} in the file, {len(weights)} in the model"
-    order = _legacy_order(layer, list(saved))
+    order = _legacy_order(layer, weights, list(saved))
     if order is None:
         return f"{listing(map(repr, saved), 3)} in the file, {listing((repr(w.path) for w in weights), 3)} in the model"
     for weight, name in zip(weights, order, strict=True):
@@ -75,9 +82,9 @@ def _fit_legacy(layer: Any, saved: Mapping[str, Any]) -> Fit | str:
     return Fit(read)
 
 
-def _legacy_order(layer: Any, saved: list[str]) -> list[str] | None:
-    """Returns the names in the file in the order of `layer.weights`."""
-    paths = [f"/{weight.path}".rpartition(f"/{layer.name}/")[2].lstrip("/") for weight in layer.weights]
+def _legacy_order(layer: Any, weights: list[Any], saved: list[str]) -> list[str] | None:
+    """Returns the names in the file in the order of the layer's weights."""
+    paths = [f"/{weight.path}".rpartition(f"/{layer.name}/")[2].lstrip("/") for weight in weights]
     # How much of the scopes around a layer is in the names depends on how it was built; the ends are the same.
     for depth in range(1, 1 + max(path.count("/") + 1 for path in paths)):
         theirs = {_end(name, depth): name for name in saved}

@@ -7,7 +7,7 @@ from keras import layers
 import attnzoo
 from attnzoo.errors import PlanError
 
-from ..helpers import assert_same_outputs, conv_bn_relu, randomize
+from ..helpers import assert_same_outputs, conv_bn_relu, images, randomize
 
 
 @keras.saving.register_keras_serializable(package="tests")
@@ -33,17 +33,120 @@ class Unit(layers.Layer):
         return {**super().get_config(), "filters": self.filters, "strides": self.strides}
 
 
-def units():
+@keras.saving.register_keras_serializable(package="tests")
+class Scaled(Unit):
+    """A unit that computes with a weight of its own outside of all layers and of its input."""
+
+    def build(self, shape):
+        super().build(shape)
+        self.scale = self.add_weight(name="scale", shape=())
+
+    def call(self, x):
+        return super().call(x) * keras.ops.sigmoid(self.scale)
+
+
+class OtherWay(Unit):
+    """Computes something else in training."""
+
+    def call(self, x, training=None):
+        return super().call(x) if training else 2 * super().call(x)
+
+
+@keras.saving.register_keras_serializable(package="tests")
+class Picky(Unit):
+    """Cannot be called on symbolic tensors."""
+
+    def call(self, x):
+        if isinstance(x, keras.KerasTensor):
+            raise ValueError("numbers only")
+        return super().call(x)
+
+
+class Constant(Unit):
+    """Makes its output of nothing."""
+
+    def call(self, x):
+        return keras.ops.zeros((1, *x.shape[1:3], self.filters))
+
+
+_SOMEWHERE = layers.Conv2D(3, 1)
+_SOMEWHERE.build((None, 32, 32, 3))
+
+
+class Borrowing(Unit):
+    """Calls a layer that it does not hold."""
+
+    def call(self, x):
+        return super().call(x) + keras.ops.mean(_SOMEWHERE(x[..., :3]))
+
+
+class OneSize(Unit):
+    """Takes maps of one size only."""
+
+    def call(self, x):
+        if tuple(x.shape[1:3]) not in ((32, 32), (16, 16), (8, 8)):
+            raise ValueError("what a size")
+        return super().call(x)
+
+
+class Shy(Unit):
+    """Takes no batch of two."""
+
+    def call(self, x):
+        if x.shape[0] == 2:
+            raise ValueError("too many at once")
+        return super().call(x)
+
+
+CLOSED = {
+    OtherWay: "its call goes another way in training, or for another size",
+    Picky: "its call cannot be taken apart: numbers only",
+    Constant: "its call makes tensors out of nothing",
+    Borrowing: "its call uses a Conv2D that it does not hold",
+    Shy: "it cannot be called by itself: ",
+    Scaled: "what it computes is more than the layers and operations that it calls",
+}
+"""Layers that cannot be taken apart, each with the reason."""
+
+
+def units(unit=Scaled):
     inputs = keras.Input((32, 32, 3), name="image")
     x = conv_bn_relu(inputs, 8, name="stem")
     for i, (filters, strides) in enumerate([(8, 2), (8, 1), (16, 2), (16, 1)]):
-        x = Unit(filters, strides, name=f"unit_{i}")(x)
+        x = unit(filters, strides, name=f"unit_{i}")(x)
     return keras.Model(inputs, x, name="units")
 
 
 @pytest.fixture(scope="module")
 def model():
     return randomize(units())
+
+
+@pytest.mark.parametrize("unit", CLOSED)
+def test_layers_that_cannot_be_taken_apart_stay_whole_and_the_reason_is_said(unit):
+    model = units(unit)
+    assert {b.kind for b in attnzoo.describe(model).blocks} == {"composite"}
+    with pytest.raises(PlanError) as error:
+        attnzoo.plan(model, "se", placement="residual")
+    assert f"one layer that hides its parts: {CLOSED[unit]}" in str(error.value)
+    assert_same_outputs(model, attnzoo.augment(model, "se", share_weights=True), images(model, 1))
+
+
+def test_layers_that_take_one_size_only_are_compared_on_that():
+    assert [b.kind for b in attnzoo.describe(units(OneSize)).blocks].count("residual") == 2
+
+
+def test_layers_that_can_be_taken_apart_are_read_as_if_their_parts_stood_in_the_graph():
+    blocks = attnzoo.describe(units(Unit)).blocks
+    assert [(b.kind, b.output, b.stride) for b in blocks] == [
+        ("composite", "unit_0_0", 2),
+        ("residual", "unit_1_0", 2),
+        ("composite", "unit_2_0", 4),
+        ("residual", "unit_3_0", 4),
+    ]
+    plan = attnzoo.plan(units(Unit), "se", placement="residual", ratio=4)
+    assert [s.host for s in plan] == ["unit_1_0.second", "unit_3_0.second"]
+    assert {left.reason for left in plan.left_out} == {"it is a Unit (tests), one layer in which no branch was found"}
 
 
 def test_composite_layers_are_blocks(model):
@@ -73,8 +176,9 @@ def test_what_needs_the_parts_is_refused_by_name(model, placement):
 
 def hidden(placement):
     return (
-        f"'units' has no place for placement {placement!r}: none of 4 blocks has it; block 0 ('unit_0_0'): it is a Unit"
-        " (tests), one layer that hides its parts. Possible here: stage, post, or after=[layer names]."
+        f"'units' has no place for placement {placement!r}: none of 4 blocks has it; block 0 ('unit_0_0'): it is a"
+        " Scaled (tests), one layer that hides its parts: what it computes is more than the layers and operations that"
+        " it calls. Possible here: stage, post, or after=[layer names]."
     )
 
 
