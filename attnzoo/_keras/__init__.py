@@ -42,7 +42,7 @@ from attnzoo._keras.recursion import deep_graphs
 from attnzoo._keras.state import copy_state, copy_trainable, misdescribed, without_tracker
 from attnzoo._keras.subclassed import left_behind, opened
 from attnzoo._keras.values import MADE_ANEW, is_foreign_variable, is_plain, reached
-from attnzoo._keras.variables import LayerState, frozen_parts, pieces_around, set_frozen_parts, to_snake_case
+from attnzoo._keras.variables import LayerState, frozen_parts, set_frozen_parts, to_snake_case
 
 __all__ = [
     "MADE_ANEW",
@@ -84,7 +84,6 @@ __all__ = [
     "operation_of",
     "outputs_of",
     "own_weights",
-    "pieces_around",
     "places_of",
     "point_by_identity_and_name",
     "proven_inside",

@@ -26,7 +26,7 @@ from attnzoo._keras.graph import is_container
 from attnzoo._keras.values import is_foreign_variable, is_plain, reached
 from attnzoo._keras.variables import parts_around
 from attnzoo.errors import RewriteError, first_line, listing
-from attnzoo.layers._attended_layer import held_attention
+from attnzoo.layers._attended_layer import AttendedLayer, held_attention
 
 _BASE = frozenset(vars(keras.layers.Layer(name="base")))
 """What Keras keeps in every layer."""
@@ -66,10 +66,14 @@ def copy_state(old: Any, new: Any) -> None:
 
 def _pairs(old: Any, new: Any) -> Iterator[tuple[Any, Any]]:
     theirs, ours = _parts(old), _parts(new)
-    expected, found = ([type(layer).__name__ for layer in some[1:]] for some in (theirs, ours))
+    expected, found = ([_class_of(layer).__name__ for layer in some[1:]] for some in (theirs, ours))
     if expected != found:
         raise misdescribed(old, f"the new one holds {_said(found)} where {_said(expected)} was expected")
     return zip(theirs, ours, strict=True)
+
+
+def _class_of(layer: Any) -> type[Any]:
+    return layer.attnzoo_base if isinstance(layer, AttendedLayer) else type(layer)
 
 
 def _parts(layer: Any) -> list[Any]:

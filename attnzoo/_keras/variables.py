@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from typing import Any
 
 from keras.src.saving import saving_lib
@@ -62,17 +61,6 @@ class OwnWeights:
     def trainable(self, value: bool) -> None:
         for variable in self._may_train:
             variable.trainable = value
-
-
-def pieces_around(layer: Any, attention: list[Any]) -> Iterator[Any]:
-    """Yields what a layer is made of but for the attention inside it: layers, and what layers around it hold."""
-    inside = [x for x in layer._flatten_layers() if any(x is a for a in attention)]
-    if not inside:
-        yield layer
-    elif inside[0] is not layer:
-        yield OwnWeights(layer)
-        for part in layer._layers:
-            yield from pieces_around(part, attention)
 
 
 def parts_around(layer: Any, attention: list[Any]) -> list[Any]:

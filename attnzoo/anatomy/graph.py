@@ -106,6 +106,11 @@ class Call:
         return self.label or str(self.op.name)
 
     @property
+    def top(self) -> Any:
+        """The layer of the model's graph that the call is, or is inside of."""
+        return self.around[0].op if self.around else self.op
+
+    @property
     def inserted(self) -> bool:
         """True for attention that `augment` put here."""
         return is_inserted(self.op)

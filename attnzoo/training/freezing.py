@@ -9,7 +9,7 @@ from typing import Any
 import keras
 import numpy as np
 
-from attnzoo._keras import open_all, set_trainable
+from attnzoo._keras import attention_inside, open_all, set_trainable
 from attnzoo.anatomy import describe
 from attnzoo.errors import PlanError, did_you_mean, listing
 from attnzoo.tables import table
@@ -108,17 +108,17 @@ def freeze(model: keras.Model, *, train: str = "attention+head", batch_norm: str
     open_all(model)
     resting: list[Leaf] = []
     for unit in units:
-        still = [x for x in unit.leaves if _stays_in_inference(x, unit, selection, batch_norm)]
+        still = [x for x in unit.leaves if _stays_in_inference(x, selection, batch_norm)]
         resting += still
         _apply(unit, selection, still)
     notes = _notes(model, units, selection, resting, train)
-    rows = [_count(part, [u for u in units if u.part == part]) for part in PARTS]
+    rows = [_count(part, units) for part in PARTS]
     return FreezeReport(model.name, tuple(r for r in rows if r.layers or r.name != "decoder"), tuple(notes))
 
 
-def _stays_in_inference(leaf: Leaf, unit: Unit, selection: Selection, batch_norm: str) -> bool:
+def _stays_in_inference(leaf: Leaf, selection: Selection, batch_norm: str) -> bool:
     chosen = id(leaf) in selection.whole
-    return leaf.is_batch_norm and chosen and unit.part == "backbone" and batch_norm == "frozen"
+    return leaf.is_batch_norm and chosen and leaf.part == "backbone" and batch_norm == "frozen"
 
 
 def _apply(unit: Unit, selection: Selection, still: list[Leaf]) -> None:
@@ -133,8 +133,16 @@ def _count(part: str, units: list[Unit]) -> Part:
     def size(weights: Any) -> int:
         return sum(int(keras.ops.size(w)) for w in weights)
 
-    trained = (w for u in units for x in u.leaves for w in x.weights if w.trainable)
-    return Part(part, len(units), sum(size(u.op.weights) for u in units), size(trained))
+    layers, parameters = 0, 0
+    for unit in units:
+        inside = attention_inside(unit.op)
+        held = size(w for module in inside for w in module.weights)
+        if unit.part == part:
+            layers, parameters = layers + 1, parameters + size(unit.op.weights) - held
+        elif part == "attention":
+            layers, parameters = layers + len(inside), parameters + held
+    leaves = (x for u in units for x in u.leaves if x.part == part)
+    return Part(part, layers, parameters, size(w for x in leaves for w in x.weights if w.trainable))
 
 
 def _notes(

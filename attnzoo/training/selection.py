@@ -86,9 +86,9 @@ def _named(
         if not wanted:
             have = ", ".join(f"{i} (stride {stride})" for i, stride in stages.items())
             raise PlanError(f"train={train!r}: '{model}' has no {term}; it has stages {have or 'none'}.")
-        return [id(x) for u in units if u.stage in wanted for x in u.leaves], ()
+        return [id(x) for u in units if u.stage in wanted for x in u.leaves if x.part == u.part], ()
     if term in PARTS or term == "all":
-        return [id(x) for u in units if term in (u.part, "all") for x in u.leaves], ()
+        return [id(x) for u in units for x in u.leaves if term in (x.part, "all")], ()
     leaves = [x for u in units for x in u.leaves]
     if term in ("alpha", "bias"):
         weights = [w for x in leaves for w in x.weights if (_is_alpha(x, w) if term == "alpha" else _is_bias(w))]

@@ -110,7 +110,7 @@ def test_freeze_trains_the_attention_inside_and_nothing_beside_it(make, train):
 def test_all_opens_what_was_frozen_inside():
     model = sequential(augmented())
     attnzoo.freeze(model, train="attention")
-    attnzoo.freeze(model, train="all")
+    attnzoo.freeze(model, train="all", batch_norm="train")
     assert all(x.trainable for x in model._flatten_layers())
     assert any(w.name == "scale" for w in model.trainable_weights)
 
@@ -131,7 +131,7 @@ def test_stages_elsewhere_are_planned_and_the_wrapper_is_said_not_to_be():
     clip = keras.Input((3, 32, 32, 3), name="clip")
     one = layers.GlobalAveragePooling2D()(small_backbone()(image))
     model = keras.Model([image, clip], layers.Concatenate()([one, video(small_backbone())(clip)]), name="both")
-    plan = attnzoo.plan(model, "se")
+    plan = attnzoo.plan(model, "simam")
     assert [s.path for s in plan] == ["backbone/b0_add", "backbone/b3_project_bn"]
     note = "attnzoo does not reach into 'frames' (TimeDistributed); to attend there, augment the model before wrapping"
     assert plan.notes == (f"{note} it.",)
@@ -142,4 +142,4 @@ def test_models_without_wrapped_models_have_no_such_notes():
     x = layers.ConvLSTM2D(4, 3)(inputs)
     x = layers.Conv2D(4, 3, padding="same", name="conv")(x)
     model = keras.Model(inputs, layers.MultiHeadAttention(1, 4, name="mha")(x, x), name="plain")
-    assert attnzoo.plan(model, "se", after="conv").notes == ()
+    assert attnzoo.plan(model, "simam", after="conv").notes == ()
