@@ -18,8 +18,8 @@ class Unit(layers.Layer):
         super().__init__(name=f"{name}_0", **kwargs)
         self.filters = filters
         self.strides = strides
-        self.first = layers.Conv2D(filters, 3, strides, padding="same")
-        self.second = layers.Conv2D(filters, 3, padding="same")
+        self.first = layers.Conv2D(filters, 3, strides, padding="same", name="first", dtype=self.dtype_policy)
+        self.second = layers.Conv2D(filters, 3, padding="same", name="second", dtype=self.dtype_policy)
 
     def build(self, shape):
         self.first.build(shape)
