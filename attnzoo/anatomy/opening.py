@@ -95,9 +95,8 @@ def whole_layers(graph: Graph, merges: set[Value]) -> Iterator[tuple[Call, Value
     """
     rooms = [c for c in graph.containers if not is_container(c.op) and len(c.outputs) == 1]
     busy = {id(room) for v in merges if v.call for room in v.call.around}
-    free = [c for c in rooms if id(c) not in busy and not any(id(r) not in busy for r in c.around)]
-    calls = [c for c in graph.calls if len(c.outputs) == 1 and not any(id(r) not in busy for r in c.around)]
-    yield from ((c, c.outputs[0]) for c in sorted([*free, *calls], key=lambda c: c.outputs[0].order))
+    free = [c for c in (*rooms, *graph.calls) if id(c) not in busy and all(id(room) in busy for room in c.around)]
+    yield from sorted(((c, v) for c in free for v in c.outputs), key=lambda found: found[1].order)
 
 
 def only_layer_around(merge: Value, merges: Iterable[Value]) -> Call | None:

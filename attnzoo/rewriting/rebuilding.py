@@ -67,7 +67,7 @@ def rebuild(
     work = _Rebuilder(insertions, drop, share, trust)
     with deep_graphs():
         new = work.container(model)
-    missed = [i.layer.name for i in insertions if i.layer.name not in work.hits]
+    missed = [i.layer.name for i in insertions if not i.layer.built]
     if missed:
         raise RewriteError(
             f"'{missed[0]}' cannot be inserted: '{model.name}' has changed since the plan was made; plan again."
@@ -113,7 +113,6 @@ class _Rebuilder:
         self.made: dict[int, Any] = {}
         self.twins: list[tuple[Any, Any]] = []
         self.empty: list[tuple[Any, Any]] = []
-        self.hits: set[str] = set()
         self.after: dict[tuple[int, int, int], list[Insertion]] = {}
         self.before: dict[tuple[int, int, int], list[Insertion]] = {}
         self.inside: dict[int, list[Insertion]] = {}
@@ -156,7 +155,6 @@ class _Rebuilder:
         pairs = [] if self.drop else [(self._op(module), where) for module, where in held_by(op)]
         if not inserted and (self.share or not pairs):
             return new
-        self.hits.update(i.layer.name for i in inserted)
         modules, where = with_inserted(op, pairs, inserted)
         if self.share:
             check_shareable(op, where)
@@ -231,7 +229,6 @@ class _Rebuilder:
             key = (insertion.layer.name, id(x))
             if key not in attended:
                 attended[key] = insertion.layer(x)
-                self.hits.add(insertion.layer.name)
                 _check_same_kind(insertion.layer, x, attended[key])
             x = attended[key]
         return x
@@ -248,7 +245,6 @@ class _Rebuilder:
             layers += [i.layer for i in before]
             layers.append(self._op(old))
             layers += [i.layer for i in after]
-            self.hits.update(i.layer.name for i in [*before, *after])
         new = self._sequential_class(model)(layers, name=model.name)
         if not is_wired(new):
             raise RewriteError(

@@ -9,6 +9,7 @@ import attnzoo
 from attnzoo.errors import RewriteError
 
 from ..helpers import array, assert_same_outputs, basic_block, images, moved, outputs, randomize, reloaded
+from ..hub_models import FAMILIES
 from .test_composites import Unit
 from .test_inside import attention_in
 
@@ -99,6 +100,23 @@ def test_freeze_trains_attention_inside_and_nothing_beside_it_also_after_a_file(
     attnzoo.freeze(again, train="all", verbose=False)
     assert all(x.trainable for x in again._flatten_layers())
     assert {w.path for w in again.trainable_weights} > attention | head
+
+
+def test_a_backbone_of_a_class_of_its_own_keeps_what_does_not_train_in_its_file(tmp_path):
+    new = attnzoo.augment(FAMILIES["MobileNet"](), "se", placement="inner", ratio=4)
+    for x in attention_in(new):
+        x.trainable = x.name.startswith("block_1")
+    for part in pieces(new):
+        part.trainable = "conv1" not in part.name
+    again = reloaded(new, tmp_path)
+    theirs, ours = ({w.path.split("/", 1)[-1] for w in m.trainable_weights} for m in (new, again))
+    assert theirs == ours
+    assert ours
+    assert not any("conv1/" in path for path in ours)
+
+
+def pieces(model):
+    return [x for x in model._flatten_layers() if isinstance(x, layers.Conv2D)]
 
 
 def test_what_was_frozen_stays_so_and_the_attention_inside_trains(model):
