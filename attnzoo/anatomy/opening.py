@@ -95,9 +95,8 @@ def whole_layers(graph: Graph, merges: set[Value]) -> Iterator[tuple[Call, Value
     """
     rooms = [c for c in graph.containers if not is_container(c.op) and len(c.outputs) == 1]
     busy = {id(room) for v in merges if v.call for room in v.call.around}
-    free = [c for c in rooms if id(c) not in busy and not any(id(r) not in busy for r in c.around)]
-    calls = [c for c in graph.calls if len(c.outputs) == 1 and not any(id(r) not in busy for r in c.around)]
-    yield from ((c, c.outputs[0]) for c in sorted([*free, *calls], key=lambda c: c.outputs[0].order))
+    free = [c for c in (*rooms, *graph.calls) if id(c) not in busy and all(id(room) in busy for room in c.around)]
+    yield from sorted(((c, v) for c in free for v in c.outputs), key=lambda found: found[1].order)
 
 
 def only_layer_around(merge: Value, merges: Iterable[Value]) -> Call | None:
@@ -115,18 +114,16 @@ def only_layer_around(merge: Value, merges: Iterable[Value]) -> Call | None:
 Edge = tuple[Call, int]
 
 
-def lifted(value: Value, edges: Iterable[Edge]) -> tuple[Edge, ...] | None:
+def lifted(value: Value, edges: Iterable[Edge]) -> tuple[Edge, ...]:
     """Moves readers of a value out of each layer of which all readers of it are among them.
 
-    Returns:
-        The readers, such a layer standing for those inside it; None if they are in several layers, or in one and beside
-        it, where no single module reaches all of them.
+    A module inside a layer reaches readers inside that layer only; so that the branch of a block, which may be several
+    layers, gets one. Returns the readers, such a layer standing for those inside it.
     """
     found = list(edges)
     while room := next((r for r in _rooms(found) if _all_inside(value, r, found)), None):
         found = [(c, i) for c, i in found if room not in c.around] + [(room, room.inputs.index(value))]
-    together = len({id(c.container) for c, _ in found}) == 1
-    return tuple(found) if together or not any(c.around for c, _ in found) else None
+    return tuple(found)
 
 
 def _rooms(edges: list[Edge]) -> list[Call]:

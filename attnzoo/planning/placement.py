@@ -118,15 +118,6 @@ def _edges_into(merge: Value, value: Value) -> tuple[Edge, ...]:
     return tuple((c, i) for c, i in value.users if c is merge.call)
 
 
-def _reached(value: Value, edges: tuple[Edge, ...] | None) -> tuple[Value, tuple[Edge, ...] | None]:
-    if edges is None:
-        return value, None
-    readers = lifted(value, edges)
-    if readers is None:
-        raise Missing("the readers of that map are inside several layers")
-    return value, readers
-
-
 BLOCK_RULES: dict[str, Callable[[Block], tuple[Value, tuple[Edge, ...] | None]]] = {
     "post": _post,
     "residual": _residual,
@@ -191,11 +182,12 @@ def _in_blocks(anatomy: Anatomy, stages: list[Stage], blocks: Any, placement: st
         for block in read:
             tried += 1
             try:
-                value, edges = _reached(*rule(block))
+                value, edges = rule(block)
             except Missing as missing:
                 choice.left_out.append(LeftOut(stage.index, block.index, block.output, str(missing)))
             else:
-                choice.spots.append(Spot(value, edges, stage.index, block.index, placement))
+                readers = None if edges is None else lifted(value, edges)
+                choice.spots.append(Spot(value, readers, stage.index, block.index, placement))
     if choice.spots:
         return choice
     if tried == 0 and any(s.blocks for s in stages):

@@ -74,7 +74,7 @@ def _rebuilt(model: Any, work: _Rebuilder, insertions: Sequence[Insertion]) -> A
     functional_of(model)
     with deep_graphs():
         new = work.container(model)
-    missed = [i.layer.name for i in insertions if i.layer.name not in work.hits]
+    missed = [i.layer.name for i in insertions if not i.layer.built]
     if missed:
         raise RewriteError(
             f"'{missed[0]}' cannot be inserted: '{model.name}' has changed since the plan was made; plan again."
@@ -120,7 +120,6 @@ class _Rebuilder:
         self.made: dict[int, Any] = {}
         self.twins: list[tuple[Any, Any]] = []
         self.empty: list[tuple[Any, Any]] = []
-        self.hits: set[str] = set()
         self.after: dict[tuple[int, int, int], list[Insertion]] = {}
         self.before: dict[tuple[int, int, int], list[Insertion]] = {}
         self.inside: dict[int, list[Insertion]] = {}
@@ -172,7 +171,6 @@ class _Rebuilder:
         pairs = [] if self.drop else [(self._op(module), where) for module, where in held_by(op)]
         if not inserted and (self.share or not pairs):
             return new
-        self.hits.update(i.layer.name for i in inserted)
         modules, where = with_inserted(op, pairs, inserted)
         if self.share:
             check_shareable(op, where)
@@ -250,7 +248,6 @@ class _Rebuilder:
             key = (insertion.layer.name, id(x))
             if key not in attended:
                 attended[key] = insertion.layer(x)
-                self.hits.add(insertion.layer.name)
                 check_attention(insertion.layer, x, attended[key])
             x = attended[key]
         return x
@@ -267,7 +264,6 @@ class _Rebuilder:
             layers += [i.layer for i in before]
             layers.append(self._op(old))
             layers += [i.layer for i in after]
-            self.hits.update(i.layer.name for i in [*before, *after])
         cls = self._sequential_class(model)
         try:
             new = cls(layers, name=model.name)

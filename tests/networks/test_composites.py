@@ -1,13 +1,14 @@
 """Layers that hide a block: found, used as wholes, refused by name where their parts would be needed."""
 
 import keras
+import numpy as np
 import pytest
 from keras import layers
 
 import attnzoo
 from attnzoo.errors import PlanError
 
-from ..helpers import assert_same_outputs, conv_bn_relu, images, randomize
+from ..helpers import array, assert_same_outputs, conv_bn_relu, images, moved, randomize
 
 
 @keras.saving.register_keras_serializable(package="tests")
@@ -18,8 +19,8 @@ class Unit(layers.Layer):
         super().__init__(name=f"{name}_0", **kwargs)
         self.filters = filters
         self.strides = strides
-        self.first = layers.Conv2D(filters, 3, strides, padding="same")
-        self.second = layers.Conv2D(filters, 3, padding="same")
+        self.first = layers.Conv2D(filters, 3, strides, padding="same", name="first", dtype=self.dtype_policy)
+        self.second = layers.Conv2D(filters, 3, padding="same", name="second", dtype=self.dtype_policy)
 
     def build(self, shape):
         self.first.build(shape)
@@ -130,6 +131,49 @@ def test_layers_that_cannot_be_taken_apart_stay_whole_and_the_reason_is_said(uni
         attnzoo.plan(model, "se", placement="residual")
     assert f"one layer that hides its parts: {CLOSED[unit]}" in str(error.value)
     assert_same_outputs(model, attnzoo.augment(model, "se", share_weights=True), images(model, 1))
+
+
+class Encoder(layers.Layer):
+    """Several blocks in one layer that returns a map of each stride, and cannot be taken apart."""
+
+    def __init__(self, **kwargs):
+        super().__init__(**kwargs)
+        self.units = [Scaled(8, 2), Scaled(16, 2)]
+
+    def call(self, x):
+        maps = [x]
+        for unit in self.units:
+            maps.append(unit(maps[-1]))
+        if isinstance(x, keras.KerasTensor):
+            raise ValueError("numbers only")
+        return maps[1:]
+
+
+def test_a_closed_encoder_has_a_stage_for_each_map_it_returns():
+    inputs = keras.Input((32, 32, 3), name="image")
+    model = keras.Model(inputs, Encoder(name="encoder")(inputs), name="closed")
+    assert [(s.output, s.channels, s.stride) for s in attnzoo.describe(model)] == [
+        ("encoder", 8, 2),
+        ("encoder", 16, 4),
+    ]
+
+
+def test_a_layer_that_is_called_twice_gets_one_module_and_a_sequential_model_is_read_too():
+    inputs = keras.Input((16, 16, 8), name="image")
+    unit = Unit(8, name="twice")
+    model = randomize(keras.Model(inputs, unit(layers.ReLU()(unit(inputs))), name="model"))
+    new = attnzoo.augment(model, "se", placement="residual", ratio=4)
+    assert_same_outputs(model, new)
+    attended = moved(new).get_layer("twice_0")
+    assert [a.site for a in attended.attnzoo_attention] == ["twice_0.second"]
+    x = np.random.default_rng(0).normal(size=(2, 16, 16, 8)).astype("float32")
+    np.testing.assert_array_equal(array(new(x)), array(attended(keras.ops.relu(attended(x)))))
+    assert (array(new(x)) != array(model(x))).any()
+    row = keras.Sequential([keras.Input((16, 16, 8)), Unit(8, name="a"), Unit(8, name="b")], name="row")
+    both = attnzoo.augment(row, "se", placement="residual", ratio=4)
+    assert_same_outputs(row, both)
+    assert isinstance(both, keras.Sequential)
+    assert_same_outputs(row, attnzoo.strip(both))
 
 
 def test_layers_that_take_one_size_only_are_compared_on_that():

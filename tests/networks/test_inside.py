@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import keras
+import keras_hub
 import numpy as np
 import pytest
 from keras import layers
@@ -126,7 +127,9 @@ def test_attention_in_a_layer_of_a_layer_of_a_layer_is_applied_there():
     assert attention.site == "encoder.stages_list.1.blocks_list.0.layer_list.1"
     x = np.random.default_rng(0).normal(size=(2, 8, 8, 16)).astype("float32")
     first = block.layer_list[0](x)
-    y = layers.Concatenate()([x, first, attention(block.layer_list[1](first))])
+    second = block.layer_list[1](first)
+    assert np.abs(array(attention(second)) - array(second)).max() > 1e-3
+    y = layers.Concatenate()([x, first, attention(second)])
     expected = block.aggregation_excitation_conv(block.aggregation_squeeze_conv(y))
     np.testing.assert_array_equal(array(block(x)), array(expected))
 
@@ -138,7 +141,9 @@ def test_a_sub_layer_that_is_called_twice_is_attended_after_the_call_that_was_me
     (attention,) = attention_in(new)
     x = np.random.default_rng(0).normal(size=(2, 8, 8, 16)).astype("float32")
     y = block.act(block.bn1(block.conv1(x)))
-    y = attention(block.act(block.bn2(block.depthwise(y))))
+    before = block.act(block.bn2(block.depthwise(y)))
+    y = attention(before)
+    assert np.abs(array(y) - array(before)).max() > 1e-3
     gate = block.se_conv2(block.se_conv1(keras.ops.mean(y, (1, 2), keepdims=True)))
     expected = block.bn3(block.output_conv(y * gate))
     np.testing.assert_allclose(array(block(x)), array(expected), rtol=1e-5, atol=1e-6)
@@ -180,3 +185,24 @@ def test_plain_functional_models_reload_in_a_fresh_process_after_importing_attnz
     command = [sys.executable, "-c", code, str(tmp_path / "model.keras"), str(tmp_path / "data.npz")]
     done = subprocess.run(command, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_classifier_takes_it_trains_it_saves_it_and_reloads_it(mobilenet, tmp_path):
+    new = attnzoo.augment(mobilenet, "se", placement="inner", stages=[3], ratio=4)
+    task = keras_hub.models.MobileNetImageClassifier(backbone=new, num_classes=3)
+    task.compile("sgd", keras.losses.SparseCategoricalCrossentropy(from_logits=True), jit_compile=False)
+    x = np.asarray(keras.tree.flatten(images(new, 4))[0])
+    task.fit(x, np.arange(4) % 3, batch_size=4, verbose=0)
+    assert all(array(a.alpha) != 0 for a in attention_in(task.backbone))
+    again = reloaded(task, tmp_path)
+    assert type(again) is keras_hub.models.MobileNetImageClassifier
+    assert len(attention_in(again)) == 2
+    assert_same_outputs(task, again, x)
+
+
+def test_inspection_lists_attention_inside_layers(mobilenet, tmp_path):
+    for model in (mobilenet, classifier(mobilenet)):
+        attnzoo.augment(model, "eca", placement="inner", stages=[3]).save(tmp_path / "model.keras")
+        report = attnzoo.inspect_file(tmp_path / "model.keras")
+        assert [a.name for a in report.attention] == ["block_2_0_activation2_eca", "block_2_1_activation2_eca"]
+        assert not report.risks
