@@ -98,7 +98,7 @@ class Anatomy:
                 }
                 for s in self.stages
             ],
-            "unread": [u._asdict() for u in self.unread],
+            "unread": [{"output": u.output, "reason": u.reason} for u in self.unread],
         }
 
     def __repr__(self) -> str:

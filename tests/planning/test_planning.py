@@ -11,6 +11,7 @@ import attnzoo
 from attnzoo.errors import PlanError
 
 from ..helpers import conv_bn_relu, images, mobilenet, moved, outputs, randomize, small_resnet
+from ..layers.test_counts import TABLE
 
 R50 = keras.applications.ResNet50
 MV2 = keras.applications.MobileNetV2
@@ -181,19 +182,8 @@ def test_layers_that_make_no_map_are_left_out(resnet):
 
 # Costs ---------------------------------------------------------------------------------------------------------
 
-COUNTS = [
-    ("se", {"ratio": 16}, 2_530_992, 30_013, 571_614),
-    ("se", {"ratio": 16, "use_bias": False}, 2_514_944, 28_416, 564_032),
-    ("se", {"ratio": 8}, 5_046_880, 58_620, 1_136_092),
-    ("se", {"ratio": 8, "use_bias": False}, 5_029_888, 56_928, 1_128_064),
-    ("eca", {}, 86, 59, 81),
-    ("cbam", {"ratio": 16}, 2_532_560, 31_679, 573_280),
-    ("cbam", {"ratio": 16, "use_bn": True}, 2_532_592, 31_713, 573_314),
-    ("cbam", {"ratio": 16, "use_bias": False}, 2_516_512, 30_082, 565_698),
-]
 
-
-@pytest.mark.parametrize(("key", "options", "r50", "residual", "inner"), COUNTS)
+@pytest.mark.parametrize(("key", "options", "r50", "residual", "inner"), TABLE[:8])
 def test_parameters_to_the_last_unit(resnet50, mobilenetv2, key, options, r50, residual, inner):
     for model, placement, expected in (
         (resnet50, "residual", r50),
