@@ -31,7 +31,7 @@ from attnzoo._keras.graph import (
     places_of,
     source_of,
 )
-from attnzoo._keras.inside import Closed, may_be_opened
+from attnzoo._keras.inside import Closed, may_be_opened, without_traces
 from attnzoo._keras.instances import (
     attributes_of,
     attributes_of_every_model,
@@ -98,5 +98,6 @@ __all__ = [
     "twin",
     "weights_like",
     "weights_made_to_train",
+    "without_traces",
     "without_tracker",
 ]

@@ -80,6 +80,24 @@ def attention_inside(op: Any) -> list[Any]:
     return [] if is_container(op) or is_inserted(op) else [x for x in layers_inside(op) if is_inserted(x)]
 
 
+Traces = list[tuple[list[Any], list[Any]]]
+"""Lists of nodes, each with what it holds or is to hold."""
+
+
+def traces_of(op: Any) -> Traces:
+    """Returns what symbolic calls have left in a layer or model and in all operations in it, to be put back later."""
+    layers = [op, *layers_inside(op)]
+    inside = [x for layer in layers if isinstance(layer, Functional) for x in layer.operations]
+    every = {id(x): x for x in [*layers, *inside]}.values()
+    return [(nodes, list(nodes)) for x in every for nodes in (x._inbound_nodes, x._outbound_nodes)]
+
+
+def put_traces(traces: Traces) -> None:
+    """Makes each list of nodes hold again what it is to hold."""
+    for nodes, content in traces:
+        nodes[:] = content
+
+
 def functional_of(model: Any) -> Any:
     """Returns the graph model of a Functional or Sequential model.
 

@@ -23,7 +23,7 @@ from keras.src.backend.common import global_state
 from keras.src.backend.common.variables import AutocastScope
 from keras.src.layers.layer import CallContext
 
-from attnzoo._keras.graph import is_container, is_keras_layer, layers_inside
+from attnzoo._keras.graph import is_container, is_keras_layer, layers_inside, put_traces, traces_of
 from attnzoo._keras.variables import to_snake_case
 from attnzoo.errors import first_line
 from attnzoo.layers import Attention
@@ -240,15 +240,13 @@ def in_training(kwargs: dict[str, Any]) -> bool:
 @contextlib.contextmanager
 def without_traces(layer: Any) -> Iterator[None]:
     """Takes back what symbolic calls leave: nodes in the layers, and numbers in the names that Keras gives."""
-    parts = layer._flatten_layers()
-    before = [(p, len(p._inbound_nodes), len(p._outbound_nodes)) for p in parts]
+    before = traces_of(layer)
     uids = global_state.get_global_attribute("object_name_uids")
     numbers = dict(uids) if uids is not None else None
     try:
         yield
     finally:
-        for part, inbound, outbound in before:
-            del part._inbound_nodes[inbound:], part._outbound_nodes[outbound:]
+        put_traces(before)
         if uids is not None:
             uids.clear()
             uids.update(numbers or {})

@@ -21,7 +21,16 @@ import keras
 import numpy as np
 from keras import ops, tree
 
-from attnzoo._keras.graph import Functional, inputs_of, is_container, is_wired, layers_inside
+from attnzoo._keras.graph import (
+    Functional,
+    Traces,
+    inputs_of,
+    is_container,
+    is_wired,
+    layers_inside,
+    put_traces,
+    traces_of,
+)
 from attnzoo.errors import RewriteError, first_line, listing
 
 _OPEN_SIZE = 64
@@ -39,7 +48,7 @@ class _Taken:
     """
 
     note: str
-    traces: list[tuple[list[Any], list[Any]]]
+    traces: Traces
 
 
 @contextlib.contextmanager
@@ -54,12 +63,12 @@ def opened(model: Any, keep: bool = False) -> Iterator[Any]:
         RewriteError: if a subclassed model cannot be taken as a graph, or computes something else than that graph.
     """
     if _is_subclassed(model):
-        before = _traces_of(model)
+        before = traces_of(model)
         try:
             source = _taken(model)
         finally:
             during = [(nodes, list(nodes)) for nodes, _ in before]
-            _put(before)
+            put_traces(before)
         vars(source)["attnzoo_taken"] = _Taken(_note(model, source), during)
     else:
         source = model
@@ -68,12 +77,12 @@ def opened(model: Any, keep: bool = False) -> Iterator[Any]:
         yield source
         return
     before = [(nodes, list(nodes)) for nodes, _ in taken.traces]
-    _put(taken.traces)
+    put_traces(taken.traces)
     try:
         yield source
     finally:
         if not keep:
-            _put(before)
+            put_traces(before)
 
 
 def left_behind(source: Any) -> str | None:
@@ -88,19 +97,6 @@ def _is_subclassed(model: Any) -> bool:
     if isinstance(model, keras.Sequential):
         return type(model).call is not keras.Sequential.call and is_wired(model)
     return isinstance(model, keras.Model)
-
-
-def _traces_of(model: Any) -> list[tuple[list[Any], list[Any]]]:
-    """Returns the lists of nodes of all operations in a model, each with a copy of what it holds."""
-    layers = [model, *layers_inside(model)]
-    inside = [op for layer in layers if isinstance(layer, Functional) for op in layer.operations]
-    every = {id(op): op for op in [*layers, *inside]}.values()
-    return [(nodes, list(nodes)) for op in every for nodes in (op._inbound_nodes, op._outbound_nodes)]
-
-
-def _put(traces: list[tuple[list[Any], list[Any]]]) -> None:
-    for nodes, content in traces:
-        nodes[:] = content
 
 
 # From call() to a graph ------------------------------------------------------------------------------------------

@@ -53,7 +53,8 @@ class AttentionTable:
         for r in self.rows:
             alpha = "-" if r.alpha is None else f"{r.alpha:+.4g}"
             lines.append((r.layer, r.site or "-", r.module, alpha, f"{r.parameters:,}"))
-        return f"{self.model}: {len(self.rows)} attention modules\n{table(lines)}"
+        count = "1 attention module" if len(self.rows) == 1 else f"{len(self.rows)} attention modules"
+        return f"{self.model}: {count}\n{table(lines)}"
 
 
 def attentions(model: keras.Model) -> AttentionTable:

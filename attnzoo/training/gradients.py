@@ -21,6 +21,7 @@ from attnzoo._keras import (
     restore_flags,
     set_trainable,
     weights_made_to_train,
+    without_traces,
 )
 from attnzoo.anatomy import read_graph
 from attnzoo.errors import AttnzooError, first_line
@@ -69,7 +70,10 @@ class GradientReport:
         if not self.modules:
             return f"{self.model}: no attention"
         if not self.rows:
-            return f"{self.model}: gradients reach all of its {self.modules} attention modules"
+            all_of_them = (
+                "its attention module" if self.modules == 1 else f"all of its {self.modules} attention modules"
+            )
+            return f"{self.model}: gradients reach {all_of_them}"
         lines = [("layer", "weights without gradient")]
         lines += [(r.layer, "all" if r.whole else ", ".join(r.weights)) for r in self.rows]
         count = f"{len(self.rows)} of {self.modules} attention modules"
@@ -99,7 +103,7 @@ def check_gradients(model: keras.Model, x: Any = None, *, seed: int = 0) -> Grad
     """
     watched = _attention(model)
     found: dict[int, np.ndarray] = {}
-    with _restored(model):
+    with _restored(model), without_traces(model):
         for call in read_graph(model).calls:
             if isinstance(call.op, keras.layers.Layer):
                 call.op.trainable = False
@@ -145,12 +149,13 @@ def _momenta(model: Any, x: Any, rng: np.random.Generator) -> dict[int, np.ndarr
     """Trains for two steps; returns, by `id` of the weight, the sum of its gradients, which momentum is."""
     first, *others = [t for t in model.outputs if "float" in t.dtype]
     outputs = [_Anchor()(first), *others]
-    probe = keras.Model(model.input, outputs if others else outputs[0])
+    inputs = model.inputs[0] if isinstance(model, keras.Sequential) else model.input
+    probe = keras.Model(inputs, outputs if others else outputs[0])
     optimizer = keras.optimizers.SGD(0.01, momentum=0.9, global_clipnorm=1.0)
     loss = [_along for _ in outputs] if others else _along
     probe.compile(optimizer, loss, run_eagerly=True, jit_compile=False)
     try:
-        images = keras.tree.map_structure(lambda t: _random(t, rng), model.input) if x is None else x
+        images = keras.tree.map_structure(lambda t: _random(t, rng), inputs) if x is None else x
         y = keras.tree.map_structure(lambda o: rng.normal(size=o.shape).astype("float32"), probe(images))
         with warnings.catch_warnings():
             warnings.filterwarnings("ignore", "Gradients do not exist")  # which is what is looked for

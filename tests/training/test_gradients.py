@@ -66,3 +66,11 @@ def test_several_outputs_inputs_and_structures():
 
 def test_a_model_without_attention_has_nothing_to_check():
     assert repr(attnzoo.check_gradients(small_resnet())) == "small_resnet: no attention"
+
+
+def test_a_sequential_model_is_looked_at_and_no_call_is_left_in_it():
+    model = keras.Sequential([keras.Input((8, 8, 3)), layers.Conv2D(8, 3, name="conv"), layers.ReLU(name="relu")])
+    model = attnzoo.augment(model, "se", after="conv", ratio=2)
+    before = [(len(x._inbound_nodes), len(x._outbound_nodes)) for x in model._flatten_layers()]
+    assert not attnzoo.check_gradients(model)
+    assert [(len(x._inbound_nodes), len(x._outbound_nodes)) for x in model._flatten_layers()] == before
