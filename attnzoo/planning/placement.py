@@ -104,11 +104,9 @@ def _inner(block: Block) -> tuple[Value, tuple[Edge, ...] | None]:
 def _branch(block: Block) -> Value:
     if block.kind == "composite" and block.merge.source:
         call = block.merge.source
-        layer = type(call.op)
-        package = layer.__module__.partition(".")[0]
+        layer, package = type(call.op), type(call.op).__module__.partition(".")[0]
         what = "in which no branch was found" if call.opened else "that hides its parts"
-        why = f": {call.closed}" if call.closed else ""
-        raise Missing(f"it is a {layer.__name__} ({package}), one layer {what}{why}")
+        raise Missing(f"it is a {layer.__name__} ({package}), one layer {what}{call.closed and f': {call.closed}'}")
     if block.branch is None:
         raise Missing("it is merged by concatenation and has no residual branch")
     return block.branch

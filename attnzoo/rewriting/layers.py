@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from attnzoo._keras import is_inserted
+from attnzoo._keras import attach, attach_beside, attention_inside, is_inserted, sharing
 from attnzoo.errors import RewriteError
-from attnzoo.layers._attended_layer import AttendedLayer
+from attnzoo.layers._attended_layer import AttendedLayer, held_attention
 from attnzoo.rewriting.insertion import Insertion
 
 Where = dict[str, Any]
@@ -21,16 +21,41 @@ def held_by(layer: Any) -> list[tuple[Any, Where]]:
     return list(zip(layer.attnzoo_attention, layer.attnzoo_where, strict=True))
 
 
-def with_inserted(
-    layer: Any, pairs: Sequence[tuple[Any, Where]], insertions: Sequence[Insertion]
-) -> tuple[list[Any], list[Where]]:
-    """Returns the attention of a layer's twin, with its places.
+def check_reached(layer: Any, model: Any) -> None:
+    """Raises if a layer holds attention where no graph shows it, and nothing here reaches."""
+    hidden = [module for module in attention_inside(layer) if module not in held_attention(layer)]
+    if hidden:
+        raise RewriteError(
+            f"layer '{layer.name}' ({type(layer).__name__}) of '{model.name}' holds attention ('{hidden[0].name}')"
+            " inside, where attnzoo does not reach; strip the model before wrapping it."
+        )
+
+
+def with_attention(
+    layer: Any, twin: Any, pairs: Sequence[tuple[Any, Where]], insertions: Sequence[Insertion], share: bool
+) -> Any:
+    """Returns the twin of a layer with attention inside.
 
     Args:
         layer: the layer.
-        pairs: the attention that it holds already, made again for the twin.
+        twin: the same layer made again, not yet called; the layer itself if the two models share it.
+        pairs: the attention that the layer holds already, made again for the twin, with its places.
         insertions: what is added, each after what was there before.
+        share: whether the twin has the layers and variables of the layer.
     """
+    modules, where = _with_inserted(layer, pairs, insertions)
+    if not share:
+        attach(twin, modules, where)
+        return twin
+    _check_shareable(layer, where)
+    other = sharing(layer)
+    attach_beside(other, modules, where)
+    return other
+
+
+def _with_inserted(
+    layer: Any, pairs: Sequence[tuple[Any, Where]], insertions: Sequence[Insertion]
+) -> tuple[list[Any], list[Where]]:
     found = list(pairs)
     held = [module for module, _ in held_by(layer)]
     for insertion in insertions:
@@ -60,7 +85,7 @@ def insertion_at(module: Any, layer: Any, where: Where) -> Insertion:
     return Insertion(module, edges=tuple((layer, tuple(steps), position) for steps, position in where["edges"]))
 
 
-def check_shareable(layer: Any, where: Sequence[Where]) -> None:
+def _check_shareable(layer: Any, where: Sequence[Where]) -> None:
     """Raises if attention would go into layers that the old model calls too."""
     addresses = (steps for w in where for steps, _ in ([w["behind"]] if "behind" in w else w["edges"]))
     if any(len(steps) > 1 for steps in addresses):

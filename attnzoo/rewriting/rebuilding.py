@@ -14,9 +14,6 @@ import keras
 from keras import tree
 
 from attnzoo._keras import (
-    attach,
-    attach_beside,
-    attention_inside,
     copy_state,
     copy_trainable,
     deep_graphs,
@@ -33,17 +30,16 @@ from attnzoo._keras import (
     operation_of,
     outputs_of,
     places_of,
-    sharing,
     twin,
 )
 from attnzoo.errors import AttnzooError, RewriteError, first_line
 from attnzoo.layers._attended import Attended, attended_class, plain_class
-from attnzoo.layers._attended_layer import held_attention, plain_layer
+from attnzoo.layers._attended_layer import plain_layer
 from attnzoo.rewriting.addresses import containers, operations
 from attnzoo.rewriting.carry import Finder, instance_like
 from attnzoo.rewriting.checks import check_attention, check_sharing, check_twin, failed_call
 from attnzoo.rewriting.insertion import Insertion
-from attnzoo.rewriting.layers import check_shareable, held_by, with_inserted
+from attnzoo.rewriting.layers import check_reached, held_by, with_attention
 
 
 def rebuild(
@@ -104,11 +100,7 @@ def strip(model: Any, *, trust: bool = False) -> Any:
     """
     with opened(model) as source:
         for op in (op for room in containers(source) for op in operations(room)):
-            if inside := [x for x in attention_inside(op) if x not in held_attention(op)]:
-                raise RewriteError(
-                    f"layer '{op.name}' ({type(op).__name__}) of '{model.name}' holds attention ('{inside[0].name}')"
-                    " inside, where attnzoo does not reach; strip the model before wrapping it."
-                )
+            check_reached(op, model)
         return rebuild(source, drop=True, trust=trust)
 
 
@@ -169,15 +161,8 @@ class _Rebuilder:
         """Puts attention inside the twin of a layer: what the layer holds, and what is inserted there."""
         inserted = self.inside.get(id(op), [])
         pairs = [] if self.drop else [(self._op(module), where) for module, where in held_by(op)]
-        if not inserted and (self.share or not pairs):
-            return new
-        modules, where = with_inserted(op, pairs, inserted)
-        if self.share:
-            check_shareable(op, where)
-            new = sharing(op)
-            attach_beside(new, modules, where)
-        else:
-            attach(new, modules, where)
+        if inserted or (pairs and not self.share):
+            new = with_attention(op, new, pairs, inserted, self.share)
         if inserted:
             self.opened.append(new)
         return new
