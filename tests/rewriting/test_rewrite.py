@@ -235,11 +235,11 @@ def test_the_same_module_beside_itself_gets_a_name_of_its_own():
 
 def test_a_plan_says_what_it_comes_after():
     once = attnzoo.augment(attnzoo.augment(small_resnet(), "eca", stages=[1, 2]), "simam", stages=[2])
-    assert attnzoo.plan(once, "se").notes == (
+    assert attnzoo.plan(once, "se", ratio=2).notes == (
         "there is attention already: eca after s0b1_out, s1b1_out; simam after s1b1_out; se is applied after it.",
     )
-    assert attnzoo.plan(once, "se", stages=[3]).notes == ()
-    assert attnzoo.plan(once, "se", placement="residual").notes == ()
+    assert attnzoo.plan(once, "se", ratio=2, stages=[3]).notes == ()
+    assert attnzoo.plan(once, "se", ratio=2, placement="residual").notes == ()
 
 
 # Layers called several times -----------------------------------------------------------------------------------
