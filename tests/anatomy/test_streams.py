@@ -218,11 +218,11 @@ def test_a_stream_without_the_stage_is_left_out_by_name():
     left, right = keras.Input((32, 32, 3), name="left"), keras.Input((32, 32, 3), name="right")
     x = [layers.GlobalAveragePooling2D()(t) for t in (small_body(left, "a"), tower(right, "b", (8, 12)))]
     model = keras.Model([left, right], layers.Dense(3)(layers.Concatenate()(x)), name="pair")
-    plan = attnzoo.plan(model, "se", stages=[3])
+    plan = attnzoo.plan(model, "se", stages=[3], ratio=2)
     assert str(plan).splitlines()[-1] == (
         "left out: stream 'right': it has no stage 3; it has 1 (stride 1), 2 (stride 2)"
     )
-    plan = attnzoo.plan(model, "se", stages=[2], placement="residual")
+    plan = attnzoo.plan(model, "se", stages=[2], placement="residual", ratio=2)
     assert str(plan).splitlines()[-1] == "left out: b1_relu (stage 2): no block repeats there"
     assert [s.host for s in plan] == ["a1_2_bn"]
 
