@@ -9,16 +9,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from attnzoo.config._models import Config
+from attnzoo.config._config import Config, check
 from attnzoo.config._overrides import apply_overrides
-from attnzoo.config._problems import check
 from attnzoo.config._shipped import SUFFIXES, find_config
 from attnzoo.config._source import Problem, Source
 from attnzoo.config._values import plain
 from attnzoo.config._yaml import MAX_BYTES, read_text
 from attnzoo.errors import ConfigError
-
-MOST_LINES = 100
 
 
 def load_config(
@@ -52,10 +49,7 @@ def load_config(
     if not problems:
         checked, problems = check(raw)
     if checked is None:
-        problems.sort(key=lambda problem: source.order(problem[0]))
-        lines = [source.line(path, text) for path, text in problems[:MOST_LINES]]
-        more = len(problems) - len(lines)
-        raise ConfigError("\n".join([*lines, f"... and {more} more problems."] if more else lines))
+        raise ConfigError(source.lines(problems))
     checked._source = source
     return checked
 
@@ -65,7 +59,7 @@ def _read(config: str | Path | Mapping[str, Any]) -> tuple[Any, Source]:
         problems: list[Problem] = []
         raw, source = plain(config, (), problems), Source(folder=Path.cwd())
         if problems:
-            raise ConfigError("\n".join(source.line(path, text) for path, text in problems))
+            raise ConfigError(source.lines(problems))
         return raw, source
     if not isinstance(config, str | os.PathLike):
         raise ConfigError(
@@ -80,8 +74,7 @@ def _read(config: str | Path | Mapping[str, Any]) -> tuple[Any, Source]:
             label = path.name
         else:
             raise ConfigError(f"{label}: a configuration file ends in .yaml or .yml.")
-    document = read_text(_text(path, label), label)
-    return document.value, Source(label, path.parent.resolve(), document.positions)
+    return read_text(_text(path, label), label, path.parent.resolve())
 
 
 def _text(path: Path, label: str) -> str:

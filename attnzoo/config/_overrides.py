@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Mapping
 from typing import Any
 
@@ -20,8 +21,9 @@ def apply_overrides(raw: Any, overrides: Mapping[str, Any], problems: list[Probl
         problems: receives what cannot be addressed.
     """
     done: set[KeyPath] = set()
-    raw = plain(raw, (), [])
+    raw = copy.deepcopy(raw)
     for text, value in overrides.items():
+        plain(str(text), (), problems)  # its parts may become keys
         path = _parse(text)
         problem = _set(raw, path, plain(value, path, problems))
         done.add(path)

@@ -13,6 +13,8 @@ KeyPath = tuple[str | int, ...]
 Problem = tuple[KeyPath, str]
 """Where, and what came, what was expected."""
 
+MOST_LINES = 100
+
 
 @dataclass(frozen=True)
 class Source:
@@ -34,9 +36,11 @@ class Source:
         """Returns `file.yaml:5:5: insert.1.attention: text`, or as much of it as is known."""
         return self._where(path) + (f"{dotted(path)}: " if path else "") + text
 
-    def order(self, path: KeyPath) -> tuple[int, int]:
-        """Returns what problems are sorted by: the place in the file."""
-        return self._position(path)
+    def lines(self, problems: list[Problem]) -> str:
+        """Returns a line for each problem, in the order of the file, cut after a hundred."""
+        found = [self.line(path, text) for path, text in sorted(problems, key=lambda p: self._position(p[0]))]
+        more = [f"... and {len(found) - MOST_LINES} more problems."] if len(found) > MOST_LINES else []
+        return "\n".join([*found[:MOST_LINES], *more])
 
     def _where(self, path: KeyPath) -> str:
         if self._is_overridden(path):
@@ -62,7 +66,8 @@ class Source:
 
 def dotted(path: KeyPath) -> str:
     """Returns `insert.1.attention`."""
-    return ".".join(str(part) or "''" for part in path)
+    parts = [str(part) or "''" for part in path]
+    return ".".join(part if len(part) <= 60 else part[:57] + "..." for part in parts)
 
 
 def describe(value: Any) -> str:

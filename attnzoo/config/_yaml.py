@@ -8,33 +8,26 @@ composed with the core schema of YAML 1.2, and everything is refused that a conf
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import yaml
 
-from attnzoo.config._source import KeyPath, shorten
-from attnzoo.config._values import MAX_DEPTH, MAX_ENTRIES, check_string
+from attnzoo.config._source import KeyPath, Problem, Source, shorten
+from attnzoo.config._values import MAX_DEPTH, NO_KEY, plain
 from attnzoo.errors import ConfigError
 
 MAX_BYTES = 64 * 1024
-MAX_DIGITS = 18
+MOST_DIGITS = 1000
 
 
-@dataclass
-class Document:
-    """A parsed text: its value, and the (line, column) of each key and list entry."""
-
-    value: Any
-    positions: dict[KeyPath, tuple[int, int]] = field(default_factory=dict)
-
-
-def read_text(text: str, label: str) -> Document:
-    """Parses one YAML document.
+def read_text(text: str, label: str, folder: Path) -> tuple[Any, Source]:
+    """Parses one YAML document; returns plain values and where each stands.
 
     Args:
         text: the document.
         label: what messages call it.
+        folder: what paths in it are relative to.
 
     Raises:
         ConfigError: one line for each problem, `label:line:column: what is wrong`.
@@ -55,12 +48,12 @@ def read_text(text: str, label: str) -> Document:
     finally:
         if loader is not None:
             loader.dispose()
-    document = Document(None, {(): (1, 1)})
-    walk = _Walk(label, document.positions)
-    document.value = None if node is None else walk.value(node, ())
+    walk = _Walk()
+    value = plain(walk.value(node, ()), (), walk.problems)
+    source = Source(label, folder, walk.positions)
     if walk.problems:
-        raise ConfigError("\n".join(walk.problems))
-    return document
+        raise ConfigError(source.lines(walk.problems))
+    return value, source
 
 
 def read_value(text: str) -> Any:
@@ -69,7 +62,7 @@ def read_value(text: str) -> Any:
     Raises:
         ConfigError: for anything that a configuration file refuses too.
     """
-    return read_text(text, "value").value
+    return read_text(text, "value", Path())[0]
 
 
 class _Loader(yaml.SafeLoader):
@@ -111,74 +104,55 @@ for _tag, _pattern, _first in (
 
 
 class _Walk:
-    """Turns nodes into plain values; collects positions and problems."""
+    """Turns nodes into plain values and collects their positions; which values are allowed is for `plain` to say."""
 
-    def __init__(self, label: str, positions: dict[KeyPath, tuple[int, int]]):
-        self.label = label
-        self.positions = positions
-        self.problems: list[str] = []
+    def __init__(self) -> None:
+        self.positions: dict[KeyPath, tuple[int, int]] = {(): (1, 1)}
+        self.problems: list[Problem] = []
 
-    def value(self, node: yaml.Node, path: KeyPath) -> Any:
-        if not isinstance(node, yaml.ScalarNode) and len(node.value) > MAX_ENTRIES:
-            self._problem(node, f"{len(node.value)} entries; expected {MAX_ENTRIES} at most.")
-            return None
-        if isinstance(node, yaml.MappingNode):
-            return self._mapping(node, path)
+    def value(self, node: yaml.Node | None, path: KeyPath) -> Any:
         if isinstance(node, yaml.SequenceNode):
             for index, child in enumerate(node.value):
                 self.positions[(*path, index)] = _position(child)
             return [self.value(child, (*path, index)) for index, child in enumerate(node.value)]
-        return self._scalar(node)
-
-    def _mapping(self, node: yaml.MappingNode, path: KeyPath) -> dict[str, Any]:
+        if not isinstance(node, yaml.MappingNode):
+            return None if node is None else _scalar(node)
         found: dict[str, Any] = {}
         for key_node, value_node in node.value:
-            key = self._key(key_node)
-            if key is None:
-                continue
+            key, problem = _key(key_node)
             here = (*path, key)
             if key in found:
-                self._problem(key_node, f"the key {key!r} stands here twice; first in line {self.positions[here][0]}.")
-                continue
+                problem = f"stands here twice; first in line {self.positions[here][0]}."
             self.positions[here] = _position(key_node)
-            found[key] = self.value(value_node, here)
+            if problem:
+                self.problems.append((here, problem))
+            else:
+                found[key] = self.value(value_node, here)
         return found
 
-    def _key(self, node: yaml.Node) -> str | None:
-        if not isinstance(node, yaml.ScalarNode) or not node.tag.endswith(":str"):
-            came = shorten(node.value) if isinstance(node, yaml.ScalarNode) else "a list or a mapping"
-            self._problem(node, f"a key must be a string; {came} came.")
-            return None
-        if node.value == "<<":
-            self._problem(node, "merge keys (<<) are not supported; write the values out.")
-            return None
-        return self._string(node)
 
-    def _string(self, node: yaml.ScalarNode) -> str:
-        problem = check_string(node.value)
-        if problem:
-            self._problem(node, problem)
-        return str(node.value)
+def _key(node: yaml.Node) -> tuple[str, str | None]:
+    """Returns a key, and what is wrong with it."""
+    if not isinstance(node, yaml.ScalarNode):
+        return "a list or a mapping", NO_KEY
+    if not node.tag.endswith(":str"):
+        return node.value, NO_KEY
+    return node.value, "merge keys are not supported; write the values out." if node.value == "<<" else None
 
-    def _scalar(self, node: yaml.Node) -> Any:
-        kind, text = node.tag.rpartition(":")[2], node.value
-        if kind == "null":
-            return None
-        if kind == "bool":
-            return text.lower() == "true"
-        if kind == "str" or not isinstance(node, yaml.ScalarNode):
-            return self._string(node)  # type: ignore[arg-type]
-        if len(text) > MAX_DIGITS:
-            self._problem(node, f"a number of {len(text)} characters; expected {MAX_DIGITS} at most.")
-            return 0
-        if kind == "float":
-            return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
+
+def _scalar(node: yaml.Node) -> Any:
+    kind, text = node.tag.rpartition(":")[2], node.value
+    if kind == "null":
+        return None
+    if kind == "bool":
+        return text.lower() == "true"
+    if kind == "float":
+        return float(text.lower().replace(".inf", "inf").replace(".nan", "nan"))
+    if kind == "int":
         base = {"0o": 8, "0x": 16}.get(text[:2], 10)
-        return int(text, base)
-
-    def _problem(self, node: yaml.Node, text: str) -> None:
-        line, column = _position(node)
-        self.problems.append(f"{self.label}:{line}:{column}: {text}")
+        # Python refuses to read thousands of digits; what stands for them is refused as well.
+        return int(text, base) if len(text) <= MOST_DIGITS else 10**MOST_DIGITS
+    return str(text)
 
 
 def _position(node: yaml.Node) -> tuple[int, int]:

@@ -25,6 +25,7 @@ the first step and everything after it in the second.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any, ClassVar, Literal
 
 import keras
@@ -65,6 +66,8 @@ class Attention(keras.layers.Layer):
     year: ClassVar[int | None] = None
     checked_against: ClassVar[str] = ""
     """The implementations whose numbers the module reproduces to 1e-5, with their versions."""
+    limits: ClassVar[Mapping[str, int]] = {}
+    """The largest value that a configuration may give an option which costs time or memory but no weights."""
     kind: Literal["gate", "context"] = "gate"
     identity_as_published: bool = False
     """True if the published initialisation already returns the input, so that no alpha is added."""

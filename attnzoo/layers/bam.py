@@ -47,6 +47,7 @@ class BAM(Attention):
     year = 2018
     checked_against = "authors' code (Jongchan/attention-module 459efad); NumPy from the paper"
     no_gradient = ("bias_1", "reduce_bias", "conv_bias_*")
+    limits = {"dilation": 255, "num_convs": 1024}
 
     def __init__(
         self,

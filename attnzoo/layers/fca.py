@@ -53,6 +53,7 @@ class FrequencyChannelAttention(Attention):
     paper = "arXiv:2012.11879"
     year = 2021
     checked_against = "authors' code (cfzd/FcaNet aa5fb63); NumPy from the paper"
+    limits = {"size": 1024}
 
     def __init__(
         self,

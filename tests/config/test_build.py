@@ -61,7 +61,7 @@ def test_every_shipped_configuration_opens_with_what_whence_and_how(name: str) -
 
 def test_there_are_shipped_configurations_for_every_placement() -> None:
     used = {entry.placement for name in attnzoo.list_configs() for entry in load_config(name).insert}
-    assert used == set(attnzoo.config._problems._placements())
+    assert used == set(attnzoo.planning.PLACEMENTS)
 
 
 def test_an_inserted_module_leaves_the_backbone_as_it_was() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import pickle
 from pathlib import Path
 from typing import Any
 
@@ -9,11 +11,11 @@ import numpy as np
 import pytest
 
 import attnzoo
-from attnzoo.config import Config, load_config
+from attnzoo.config import Config, InsertConfig, load_config
 from attnzoo.errors import ConfigError
 from attnzoo.layers._registry import options_of
 
-OF_EVERY_ENTRY = ["attention", "stages", "blocks", "placement", "after", "init"]
+OF_EVERY_ENTRY = ["attention", "after", "stages", "placement", "blocks", "init"]
 SE = ", ".join([*OF_EVERY_ENTRY, *options_of(attnzoo.layers.SqueezeExcite)])
 ECA = ", ".join([*OF_EVERY_ENTRY, *options_of(attnzoo.layers.EfficientChannelAttention)])
 KEYS = attnzoo.layers.list_attentions()
@@ -62,14 +64,15 @@ heed: 1
     )
     assert problems("file.yaml") == [
         f"file.yaml:1:1: backbone.name: missing; expected {NAME}.",
-        f"file.yaml:4:5: insert.0.attention: a string 'cbamm'; expected one of {', '.join(KEYS)}. Did you mean 'cbam'?",
+        f"file.yaml:4:5: insert.0.attention: attention 'cbamm' is not registered. Did you mean 'cbam'? "
+        f"Known: {', '.join(KEYS)}.",
         f"file.yaml:7:5: insert.1.ratoi: not an option of se. Did you mean 'ratio'? Known: {SE}.",
         "file.yaml:9:5: insert.2.ratio: a string '16'; expected a whole number.",
         "file.yaml:10:5: insert.2.placement: a string 'residul'; expected stage, post, residual, pre, shortcut, inner, "
         "parallel. Did you mean 'residual'?",
         "file.yaml:11:5: insert.2.use_bias: a string 'no'; expected true or false.",
         "file.yaml:12:5: insert.2.gate: the number 3; expected a string.",
-        "file.yaml:13:5: insert.3: SqueezeExcite: ratio=0 is not a whole number of 1 or more.",
+        "file.yaml:14:5: insert.3.ratio: SqueezeExcite: ratio=0 is not a whole number of 1 or more.",
         "file.yaml:15:5: insert.4.attention: missing; expected a key of attnzoo.list_attentions() such as 'se'.",
         "file.yaml:16:5: insert.5: the number 3; expected a mapping with at least an attention.",
         "file.yaml:18:3: head.classes: the number 10000000.0; expected a whole number from 1 to 1000000.",
@@ -124,6 +127,114 @@ def test_numpy_numbers_and_paths_are_taken_for_what_they_mean() -> None:
     )
     assert config.to_dict()["head"] == {"classes": 3, "dropout": 0.5}
     assert config.backbone.weights == "w.h5"
+
+
+@pytest.mark.parametrize(
+    ("given", "plain"),
+    [
+        ([3, 4], [3, 4]),
+        ((3, 4), [3, 4]),
+        (np.array([3, 4]), [3, 4]),
+        (np.arange(1, 3, dtype="uint8"), [1, 2]),
+        ([np.int64(3), np.array(4)], [3, 4]),
+        (np.array([3, 4], dtype=object), [3, 4]),
+    ],
+)
+def test_a_list_may_be_an_array(given: Any, plain: list[int]) -> None:
+    config = {"backbone": {"name": "ResNet50"}, "insert": [{"attention": "se", "stages": given}]}
+    assert load_config(config).insert[0].stages == tuple(plain)
+    assert load_config(config).to_dict()["insert"][0]["stages"] == plain
+    config["insert"] = [{"attention": "se"}]
+    assert load_config(config, overrides={"insert.0.stages": given}).insert[0].stages == tuple(plain)
+
+
+def test_options_and_shapes_may_be_arrays_too() -> None:
+    config = {
+        "backbone": {"name": "ResNet50", "input_shape": np.array([64, 64, 3])},
+        "insert": [{"attention": "se", "use_bias": np.bool_(False), "ratio": np.array(4)}],
+    }
+    assert load_config(config).backbone.input_shape == (64, 64, 3)
+    assert load_config(config).insert[0].options == {"use_bias": False, "ratio": 4}
+
+
+@pytest.mark.parametrize(
+    ("given", "lines"),
+    [
+        (
+            np.array([3.0]),
+            ["insert.0.stages.0: the number 3.0; expected a list of stages such as [3, 4], or null for all."],
+        ),
+        (np.array([True]), ["insert.0.stages.0: true; expected a list of stages such as [3, 4], or null for all."]),
+        (np.array(3), ["insert.0.stages: the number 3; expected a list of stages such as [3, 4], or null for all."]),
+        (np.array([1j]), ["insert.0.stages.0: a value of type complex came; expected what YAML can write."]),
+        (np.ndarray, ["insert.0.stages: a value of type type came; expected what YAML can write."]),
+        (np.zeros(2000), ["insert.0.stages: 2000 entries; expected 1000 at most."]),
+    ],
+)
+def test_an_array_is_judged_like_a_list(given: Any, lines: list[str]) -> None:
+    assert problems({"backbone": {"name": "ResNet50"}, "insert": [{"attention": "se", "stages": given}]}) == lines
+
+
+def test_values_are_judged_alike_wherever_they_come_from(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for value in ("x" * 1001, [0] * 1001, 2**64, "\u202e"):
+        Path("c.yaml").write_text(f"backbone:\n  name: {json.dumps(value)}\n")
+        (of_mapping,) = problems({"backbone": {"name": value}})
+        assert problems("c.yaml") == [f"c.yaml:2:3: {of_mapping}"]
+        assert problems({"backbone": {"name": "VGG16"}}, {"backbone.name": value}) == [f"override {of_mapping}"]
+    for value in ("x" * 1000, 0.12345678901234567e-05, -(2**64) + 1):
+        Path("c.yaml").write_text(f"backbone:\n  alpha: {value}\n")
+        assert "c.yaml:1:1: backbone.name: missing" in problems("c.yaml")[0]
+
+
+def test_every_problem_of_a_value_comes_at_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("c.yaml").write_text(f"1: 2\nb:\n  - {'x' * 1001}\n  - c: 1\n    c: 2\n{'k' * 1001}: 1\n")
+    assert problems("c.yaml") == [
+        "c.yaml:1:1: 1: a key must be a string.",
+        "c.yaml:3:5: b.0: a string of 1001 characters; expected 1000 at most.",
+        "c.yaml:5:5: b.1.c: stands here twice; first in line 4.",
+        f"c.yaml:6:1: {'k' * 57}...: a string of 1001 characters; expected 1000 at most.",
+    ]
+
+
+def test_the_name_of_an_override_is_a_string_like_any_other() -> None:
+    given = {"backbone": {"name": "ResNet50"}}
+    assert problems(given, {"head.\ud800": 1}) == ["control characters are not allowed in 'head.\\ud800'."]
+
+
+def test_what_a_module_says_of_an_option_points_at_the_option(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("c.yaml").write_text(
+        "backbone: {name: ResNet50}\ninsert:\n  - attention: se\n    placement: residul\n    ratio: 4\n    gate: tanh\n"
+    )
+    placement, gate = problems("c.yaml")
+    assert placement.startswith("c.yaml:4:5: insert.0.placement: a string 'residul'; expected stage, post, ")
+    assert gate == "c.yaml:6:5: insert.0.gate: SqueezeExcite: gate='tanh' is not one of 'sigmoid', 'hard_sigmoid'."
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf"), -float("inf")])
+def test_numbers_that_are_none_are_refused_everywhere(number: float) -> None:
+    shown = "expected a number from"
+    assert shown in problems({"backbone": {"name": "MobileNetV2", "alpha": number}})[0]
+    assert shown in problems({"backbone": {"name": "ResNet50"}, "insert": [{"attention": "eca", "gamma": number}]})[0]
+    assert problems({"backbone": {"name": "ResNet50"}, "head": {"classes": 3, "dropout": number}}) == [
+        f"head.dropout: the number {number}; expected a number from 0 to below 1."
+    ]
+
+
+def test_a_part_written_in_python_takes_lists() -> None:
+    entry = InsertConfig(attention="se", stages=[3, 4], after=None)
+    assert entry.stages == (3, 4)
+    with pytest.raises(ValueError, match="not registered"):
+        InsertConfig(attention="sse")
+
+
+def test_a_config_can_be_pickled() -> None:
+    config = load_config("mobilenetv2_se_inner", overrides={"insert.0.ratio": 2})
+    again = pickle.loads(pickle.dumps(config))
+    assert again == config
+    assert again.insert[0].options == config.insert[0].options
 
 
 @pytest.mark.parametrize("name", attnzoo.list_configs())

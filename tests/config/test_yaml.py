@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from pathlib import Path
 
 import pytest
 
@@ -50,8 +51,8 @@ def test_not_a_number_is_read_as_such() -> None:
 
 
 def test_positions_are_those_of_keys_and_list_entries() -> None:
-    document = read_text("insert:\n  - attention: se\n    stages: [3, 4]\n", "f")
-    assert document.positions == {
+    _, source = read_text("insert:\n  - attention: se\n    stages: [3, 4]\n", "f", Path())
+    assert source.positions == {
         (): (1, 1),
         ("insert",): (1, 1),
         ("insert", 0): (2, 5),
@@ -67,5 +68,5 @@ def test_hostile_text_is_done_with_soon(piece: str) -> None:
     text = piece * (64 * 1024 // len(piece))
     start = time.perf_counter()
     with pytest.raises(ConfigError):
-        read_text(text, "f")
+        read_text(text, "f", Path())
     assert time.perf_counter() - start < 10

@@ -74,6 +74,19 @@ def test_insertions_that_would_fill_the_memory_are_not_made(monkeypatch: pytest.
     assert text.endswith(f" weights or more; expected {most:,} at most.")
 
 
+def test_options_that_ask_for_too_many_weights_need_no_limit_of_their_own() -> None:
+    text = refusal({"backbone": SMALL, "insert": [{"attention": "cbam", "kernel_size": 99_999, "stages": [4]}]})
+    assert text.startswith("insert.0: asks for ")
+
+
+@pytest.mark.parametrize(
+    ("attention", "option", "most"), [("bam", "num_convs", 1024), ("bam", "dilation", 255), ("fca", "size", 1024)]
+)
+def test_options_that_cost_time_but_no_weights_are_limited(attention: str, option: str, most: int) -> None:
+    text = refusal({"backbone": SMALL, "insert": [{"attention": attention, option: 999_999}]})
+    assert text == f"insert.0.{option}: the number 999999; expected a number from {-most} to {most}."
+
+
 def test_the_files_of_a_configuration_are_model_files_and_never_trusted(tmp_path: Path) -> None:
     code = keras.layers.Lambda(lambda x: x, name="lambda")
     keras.Sequential([keras.Input((8, 8, 3)), code]).save(tmp_path / "m.keras")

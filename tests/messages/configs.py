@@ -43,7 +43,13 @@ def of_tiny(options):
     return run
 
 
+def load_more_problems_than_are_shown():
+    with mock.patch("attnzoo.config._source.MOST_LINES", 1):
+        attnzoo.load_config({"x": 1, "y": 1, "z": 1})
+
+
 WHOLE = [
+    load_more_problems_than_are_shown,
     load("se_resnet5.yaml"),
     load("notes.txt"),
     load("../mine"),
@@ -93,8 +99,8 @@ INSERT = [
     insert({"after": ["x"], "stages": [1]}),
     insert({"after": "x"}),
     insert({"init": "idnetity"}),
-    insert({"ratio": 4e8}),
-    insert({"attention": "cbam", "kernel_size": 999}),
+    insert({"ratio": 400_000_000}),
+    insert({"attention": "bam", "num_convs": 9999}),
     insert({"ratio": 16.0}),
     insert({"ratio": [16]}),
     insert({"use_bias": 0}),
@@ -121,7 +127,7 @@ OVERRIDES = [
 
 
 def read(text):
-    return lambda: read_text(text, "f")
+    return lambda: read_text(text, "f", Path())
 
 
 def load_file(data):
