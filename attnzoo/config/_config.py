@@ -10,7 +10,7 @@ import json
 from pathlib import Path
 from typing import Annotated, Any
 
-from pydantic import Field, PrivateAttr, create_model
+from pydantic import Field, PrivateAttr
 
 from attnzoo.config import _backbone, _head, _insert
 from attnzoo.config._backbone import BackboneConfig
@@ -51,17 +51,13 @@ class Config(Part):
         return self.model_dump(mode="json", exclude_unset=True)
 
 
-_OPEN = {n: (Any, Field(f.get_default(), description=f.description)) for n, f in Config.model_fields.items()}
-_Keys: type[Part] = create_model("_Keys", __base__=Config, **_OPEN)  # type: ignore[call-overload]
-"""The keys of a configuration; what stands there the sections judge, which know more than their fields here."""
-
-
 def check(raw: Any) -> tuple[Config | None, list[Problem]]:
     """Returns the configuration, or None and all that can be found wrong before anything is built."""
-    problems = shape(_Keys, raw, ())
-    for name, section in _SECTIONS.items():
-        if isinstance(raw, dict) and name in raw:
-            problems += section.problems(raw)
+    given = {name: section for name, section in _SECTIONS.items() if isinstance(raw, dict) and name in raw}
+    # What stands in a section the section judges, which knows more than its field in `Config`.
+    problems = [problem for problem in shape(Config, raw, ()) if not problem[0] or problem[0][0] not in given]
+    for section in given.values():
+        problems += section.problems(raw)
     return (None if problems else Config.model_validate_json(json.dumps(raw))), problems
 
 

@@ -146,15 +146,16 @@ def shape(model: type[Part], raw: Any, path: KeyPath, known: Sequence[str] = ())
             text = f"{describe(value)}; expected {expected}.{did_you_mean(value, words)}"
         found.setdefault((*path, *place), text)  # the first member of a union speaks for all
     # A union complains of the whole and, more precisely, of an entry.
-    return [(p, text) for p, text in found.items() if not any(q[: len(p)] == p != q for q in found if p != path)]
+    wholes = {place[:n] for place in found for n in range(len(path) + 1, len(place))}
+    return [(place, text) for place, text in found.items() if place not in wholes]
 
 
 def _at(value: Any, loc: Iterable[int | str]) -> tuple[KeyPath, Any]:
     """Returns as much of pydantic's location as there is, and what stands there; the rest names members of unions."""
     place: KeyPath = ()
     for part in loc:
-        inside = value if isinstance(value, dict) else range(len(value)) if isinstance(value, list) else ()
-        if part in inside:
+        entry = isinstance(value, list) and isinstance(part, int) and part < len(value)
+        if entry or (isinstance(value, dict) and part in value):
             place, value = (*place, part), value[part]
     return place, value
 

@@ -45,6 +45,13 @@ def test_texts_that_are_refused_are_refused_soon(data: bytes, tmp_path: Path) ->
     assert time.perf_counter() - start < 5
 
 
+def test_many_mistakes_take_no_time() -> None:
+    entry = {"attention": "se", "after": [1] * 1000, "blocks": ["x"] * 1000, **{f"ratoi{i}": i for i in range(900)}}
+    start = time.perf_counter()
+    assert refusal({"backbone": SMALL, "insert": [entry] * 5}).endswith("\n... and 14400 more problems.")
+    assert time.perf_counter() - start < 20
+
+
 def odd_files(folder: Path) -> None:
     """Makes what is no ordinary file."""
     os.mkfifo(folder / "pipe.yaml")
