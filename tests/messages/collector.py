@@ -29,7 +29,7 @@ NO_MESSAGES = {
 }
 """What is raised without being an error of attnzoo's, and why it has no example."""
 
-REASONS = {"Missing", "NotLoaded"}
+REASONS = {"Missing", "NotLoaded", "Unreadable"}
 """What never leaves the package, and whose text becomes a part of another message."""
 
 

@@ -1,8 +1,8 @@
 """The whole text of every message of attnzoo's.
 
 An example is a call that fails, one entry of a list in `plans` (where attention goes), `models` (graphs, layers,
-rebuilding), `subclassed`, `classes` (models of a class of their own), `files`, `loading`, `weights`, `configs` or
-`rest`. Its text stands in `snapshot.json` and nowhere else. After a text was changed, or an example added:
+rebuilding), `subclassed`, `classes` (models of a class of their own), `files`, `loading`, `weights`, `configs`,
+`data` or `rest`. Its text stands in `snapshot.json` and nowhere else. After a text was changed, or an example added:
 
     python -m pytest tests/messages --update-messages
 
@@ -18,7 +18,7 @@ import pytest
 
 from attnzoo.errors import ConfigError
 
-from . import classes, configs, files, loading, models, plans, rest, subclassed, weights
+from . import classes, configs, data, files, loading, models, plans, rest, subclassed, weights
 from .collector import (
     NO_MESSAGES,
     REASONS,
@@ -33,7 +33,7 @@ from .collector import (
     snapshot,
 )
 
-MODULES = (plans, models, subclassed, classes, files, loading, weights, configs, rest)
+MODULES = (plans, models, subclassed, classes, files, loading, weights, configs, data, rest)
 EXAMPLES = {module.__name__.rpartition(".")[2]: examples(module) for module in MODULES}
 CALLS = [call for table in EXAMPLES.values() for call in table.values()]
 QUOTES = ("'weight_map'", "Received: input_shape=(10, 10, 3)", "identifier: heavenly")
