@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import os
 import sys
 from pathlib import Path
@@ -11,6 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image, TiffImagePlugin
 
+from attnzoo.cli import main
 from attnzoo.data import decode, decoding, folders, workers
 
 from ..data.pictures import check, encoded, fill, picture, put
@@ -236,6 +239,14 @@ def one_scene():
     return "\n".join(str(f) for f in check(DATA).findings if f.check == "split")
 
 
+def not_written():
+    put(fill(DATA, cat=5, dog=5) / "x.png", b"")
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        main("check-data d -j 0 --cache c --write-split s.csv".split())
+    return out.getvalue()
+
+
 RAMP = Image.fromarray(np.arange(2400, dtype=np.uint16).reshape(40, 60) * 27)
 EXIF = Image.Exif()
 EXIF[decoding.ORIENTATION] = 6
@@ -308,6 +319,7 @@ TABLES = [
     split(lambda: put(Path("s.csv"), Path("s.csv").read_bytes().replace(b"cat/0.png,cat", b"cat/0.png,dog"))),
     written("d/s.csv"),
     written("none/s.csv"),
+    says(not_written),
 ]
 
 FOUND = [
