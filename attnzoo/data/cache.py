@@ -81,7 +81,7 @@ class Cache:
 
     def keep(self, path: str, now: Stamp | None, facts: Facts) -> None:
         """Keeps what a picture is, and writes it down now and then; what could not be read is tried again."""
-        if now is None or facts.problem or stamp(path) != now:
+        if now is None or facts.problem:
             return
         self._rows[path] = now, facts
         self._changed = True

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
+
 from attnzoo.data import decoding
 from attnzoo.data.cache import Cache, stamp
 from attnzoo.data.checks import run_checks
@@ -266,13 +268,13 @@ def _together(good: Sequence[tuple[Listed, Facts]], likeness: float) -> tuple[Cl
         clusters.join(numbers)
     for numbers in groups(f.group for f, _ in good):
         clusters.join(numbers)
+    # Numbers of what must be equal, since a scene may be near thousands of others.
+    kinds: dict[tuple[str, tuple[str, ...]], int] = {}
+    kind = np.array([kinds.setdefault((f.split, f.labels), len(kinds)) for f, _ in good], np.intp)
     pairs: set[tuple[int, int]] = set()
     for number, others in near([known for _, known in good], likeness):
-        clusters.join([number, *others])
-        mine = good[number][0]
-        for other in (int(n) for n in others):
-            theirs = good[other][0]
-            if (mine.split, mine.labels) != (theirs.split, theirs.labels) and len(pairs) < MOST_PAIRS:
-                pairs.add((min(number, other), max(number, other)))
-                break
+        clusters.join(np.append(others, number))
+        other = others[kind[others] != kind[number]][:1]
+        if len(other) and len(pairs) < MOST_PAIRS:
+            pairs.add((min(number, int(other[0])), max(number, int(other[0]))))
     return clusters, sorted(pairs)

@@ -243,7 +243,7 @@ def not_written():
     put(fill(DATA, cat=5, dog=5) / "x.png", b"")
     out = io.StringIO()
     with contextlib.redirect_stdout(out):
-        main("check-data d -j 0 --cache c --write-split s.csv".split())
+        main(["check-data", "d", "-j", "0", "--cache", "c", "--write-split", "s.csv"])
     return out.getvalue()
 
 
