@@ -76,10 +76,7 @@ def check_data(
     pattern = _pattern(group_by)
     decoding.pillow()
     kept = Cache(cache, root)
-    found = list_table(root) if root.is_file() else list_folders(root, alone=val is None and test is None)
-    for name, place in (("val", val), ("test", test)):
-        if place is not None:
-            _add(found, list_folders(Path(place), name, root if root.is_dir() else root.parent), name)
+    found = _list(root, {"val": val, "test": test})
     rows = None if split is None else read_split(split)
     if rows is not None:
         _follow(found, rows)
@@ -136,6 +133,15 @@ def _pattern(group_by: str | None) -> re.Pattern[str] | None:
 
 
 # Listing ---------------------------------------------------------------------------------------------------------
+
+
+def _list(root: Path, others: dict[str, Place | None]) -> Listing:
+    alone = not any(others.values())
+    found = list_table(root) if root.is_file() else list_folders(root, alone=alone)
+    for name, place in others.items():
+        if place is not None:
+            _add(found, list_folders(Path(place), name, root if root.is_dir() else root.parent), name)
+    return found
 
 
 def _add(found: Listing, more: Listing, name: str) -> None:
