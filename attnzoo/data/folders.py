@@ -115,6 +115,9 @@ def _wrong_level(found: Listing, root: Path, alone: bool, folders: list[os.DirEn
             text = f"Classes seem to be one level deeper, in {entry.name}; give that folder: {meant}."
             found.add("error", "layout", text)
             return
+    if len(folders) > 1 and all(entry.name.lower() in SPLIT_NAMES for entry in folders):
+        text = "Splits have no folders of classes in them; make these, or give a CSV file with path, label and split."
+        found.add("error", "layout", text, (entry.name for entry in folders))
     above = os.path.normpath(os.path.join(root, ".."))
     if not folders and not found.files and len(_folders_in(above)) > 1:
         text = f"{root.name} lies beside other folders; give {above} if they are the classes."

@@ -44,7 +44,7 @@ def groups(keys: Iterable[str]) -> list[list[int]]:
 
 
 def near(facts: Sequence[Facts], likeness: float) -> Iterator[tuple[int, np.ndarray]]:
-    """Yields the number of each picture that others are near, with theirs; those of equal files are left out.
+    """Yields the number of each picture that later ones are near, with theirs; those of equal files are left out.
 
     Args:
         facts: of the pictures.
@@ -57,10 +57,10 @@ def near(facts: Sequence[Facts], likeness: float) -> Iterator[tuple[int, np.ndar
     rows = max(1, BLOCK // len(numbers))
     for start in range(0, len(numbers), rows):
         part = vectors[start : start + rows]
-        alike = np.maximum(part @ vectors.T, part @ mirrored.T) >= likeness
+        alike = np.maximum(part @ vectors[start:].T, part @ mirrored[start:].T) >= likeness
         for row in np.flatnonzero(alike.sum(axis=1) > 1):  # one is itself
-            here = start + row
-            others = np.flatnonzero(alike[row] & (files != files[here]))
+            here = start + int(row)
+            others = here + np.flatnonzero(alike[row, row:] & (files[here:] != files[here]))
             if len(others):
                 yield int(numbers[here]), numbers[others]
 

@@ -88,6 +88,7 @@ LAYOUTS = {
         {},
         ["layout: Two folders mean the same split; "],
     ),
+    "splits without classes": ({"train": 5, "val": 5}, {}, ["layout: Splits have no folders of classes in them; "]),
     "one class": ({"a": 5}, {}, ["classes: 1 class, where two or more are needed"]),
     "an empty class": ({"a": 5, "b": 5, "c": 0}, {}, ["classes: 1 class without a picture; "]),
     "nothing": ({}, {}, ["classes: no pictures; "]),

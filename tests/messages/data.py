@@ -287,6 +287,7 @@ FOLDERS = [
     only(cat=5),
     only(cat=5, dog=5, eel=0),
     only(set__cat=5, set__dog=5),
+    only(train=5, test=5),
     says(too_low),
     says(beside),
     says(given_twice),

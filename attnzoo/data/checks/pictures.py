@@ -8,11 +8,13 @@ import numpy as np
 
 from attnzoo.data.findings import Finding, count
 from attnzoo.data.images import Looked, Picture
+from attnzoo.data.looking import SIDE
 
 TINY = 32
 LONGEST = 5.0  # width to height, or height to width
 DARK, LIGHT = 10, 245  # 99 % of the picture, of 255
-FLAT = 3.0
+FLAT = 8  # range of a colour, of 255
+GREY = 2  # between red, green and blue, of 255
 
 
 def check(looked: Looked) -> Iterator[Finding]:
@@ -24,14 +26,24 @@ def check(looked: Looked) -> Iterator[Finding]:
     if long:
         text = f"{count(len(long), 'picture')} more than {LONGEST:g} times as long as wide; little is left in a square."
         yield Finding("warning", "aspect", text, tuple(long))
-    empty = [f"{p.name} ({word})" for p in looked.pictures if (word := _empty(p))]
+    yield from _content(looked)
+
+
+def _content(looked: Looked) -> Iterator[Finding]:
+    """Yields what the pictures in small tell, from all of them at once."""
+    pixels = np.frombuffer(b"".join(p.facts.small for p in looked.pictures), np.uint8).reshape(-1, SIDE * SIDE, 3)
+    dark = (pixels < DARK).mean(axis=(1, 2)) >= 0.99
+    light = (pixels > LIGHT).mean(axis=(1, 2)) >= 0.99
+    flat = (pixels.max(axis=1) - pixels.min(axis=1)).max(axis=1, initial=0) < FLAT
+    words = np.where(dark, "dark", np.where(light, "light", np.where(flat, "one colour", "")))
+    empty = [f"{p.name} ({word})" for p, word in zip(looked.pictures, words, strict=True) if word]
     if empty:
         text = f"{count(len(empty), 'picture')} with almost nothing to see; 16-bit ones may use little of their range."
         yield Finding("warning", "empty", text, tuple(empty))
-    colour = [p for p in looked.pictures if _coloured(p)]
-    grey = [p.name for p in looked.pictures if not _coloured(p)]
-    if colour and grey:
-        text = f"{count(len(grey), 'picture')} without colour among {len(colour):,} with it."
+    coloured = (pixels.max(axis=2) - pixels.min(axis=2)).max(axis=1, initial=0) > GREY
+    grey = [p.name for p, colour in zip(looked.pictures, coloured, strict=True) if not colour]
+    if grey and len(grey) < len(looked.pictures):
+        text = f"{count(len(grey), 'picture')} without colour among {len(looked.pictures) - len(grey):,} with it."
         yield Finding("note", "grey", text, tuple(grey))
 
 
@@ -41,21 +53,3 @@ def _size(p: Picture) -> str:
 
 def _ratio(p: Picture) -> float:
     return max(p.facts.width, p.facts.height) / min(p.facts.width, p.facts.height)
-
-
-def _pixels(p: Picture) -> np.ndarray:
-    return np.frombuffer(p.facts.small, np.uint8).reshape(-1, 3).astype(np.float32)
-
-
-def _empty(p: Picture) -> str:
-    pixels = _pixels(p)
-    if np.percentile(pixels, 99) < DARK:
-        return "dark"
-    if np.percentile(pixels, 1) > LIGHT:
-        return "light"
-    return "one colour" if pixels.std(axis=0).max() < FLAT else ""
-
-
-def _coloured(p: Picture) -> bool:
-    pixels = _pixels(p)
-    return bool(np.ptp(pixels, axis=1).max() > 2)
