@@ -101,5 +101,24 @@ def test_progress_counts_every_picture(tmp_path):
     assert seen == [(n, 12) for n in range(1, 13)]
 
 
+def test_an_interrupt_ends_the_processes(tmp_path, monkeypatch):
+    root = fill(tmp_path / "d", cat=20, dog=20)
+    started = []
+    start = subprocess.Popen
+
+    def popen(*args, **kwargs):
+        started.append(start(*args, **kwargs))
+        return started[-1]
+
+    def stop(done, total):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(workers.subprocess, "Popen", popen)
+    with pytest.raises(KeyboardInterrupt):
+        check(root, workers=2, progress=stop)
+    assert 1 <= len(started) <= 2
+    assert all(process.poll() is not None for process in started)
+
+
 def test_none_means_a_process_a_core_but_eight_at_most():
     assert 1 <= workers.default_workers() <= 8
