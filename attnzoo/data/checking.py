@@ -1,7 +1,9 @@
 """The data, looked at before anything learns from it.
 
-folder or table -> Listing -> Facts of each picture -> what belongs together -> split -> findings -> DataReport
-    folders, tables    looking, workers, cache     likeness             split    checks         report
+    folder or table -> Listing -> Facts of each picture -> what belongs together -> split -> findings -> DataReport
+    folders, tables               looking, workers, cache  likeness                 split    checks      report
+
+Below each step are the files that take it.
 """
 
 from __future__ import annotations
@@ -258,7 +260,6 @@ def _divide(
         made=made,
         reasons=reasons,
         near=tuple((a, b) for a, b in pairs if sides[a] != sides[b] or pictures[a].labels != pictures[b].labels),
-        likeness=likeness,
         skip_bad=skip_bad,
     )
 

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from attnzoo.data.listing import JOIN, SPLITS, Listed
+from attnzoo.data.listing import JOIN, Listed
 from attnzoo.data.looking import Facts
 
 
@@ -50,7 +50,6 @@ class Looked:
         made: whether the validation split was made here.
         reasons: for each class that could not be divided the reason.
         near: pairs of numbers of pictures that are nearly the same while their splits or classes differ.
-        likeness: from which correlation on they are.
         skip_bad: whether pictures that cannot be read are left out.
     """
 
@@ -63,13 +62,7 @@ class Looked:
     made: bool
     reasons: dict[str, str]
     near: tuple[tuple[int, int], ...]
-    likeness: float
     skip_bad: bool
-
-    @property
-    def splits(self) -> list[str]:
-        """Those that have pictures."""
-        return [s for s in SPLITS if any(p.split == s for p in self.pictures)]
 
     def counts(self, split: str | None = None) -> Counter[str]:
         """Returns how many pictures there are of each class, in a split or in all."""
