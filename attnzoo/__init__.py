@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from attnzoo.building import build as build
     from attnzoo.config import list_configs as list_configs
     from attnzoo.config import load_config as load_config
+    from attnzoo.data import check_data as check_data
     from attnzoo.files import inspect_file as inspect_file
     from attnzoo.layers import list_attentions as list_attentions
     from attnzoo.layers import register_attention as register_attention
@@ -39,6 +40,7 @@ _HOME = {
     "attentions": "attnzoo.anatomy",
     "augment": "attnzoo.planning",
     "build": "attnzoo.building",
+    "check_data": "attnzoo.data",
     "check_gradients": "attnzoo.training",
     "describe": "attnzoo.anatomy",
     "errors": "attnzoo.errors",

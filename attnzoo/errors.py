@@ -2,6 +2,7 @@
 
     AttnzooError
     ├── ConfigError    a YAML file, a mapping or an override is wrong
+    ├── DataError      pictures or their labels cannot be used
     ├── PlanError      attention cannot go where it was asked to go
     └── RewriteError   the model cannot be rebuilt, or the rebuilt one failed its checks
 
@@ -33,6 +34,10 @@ class AttnzooError(ValueError):
 
 class ConfigError(AttnzooError):
     """A configuration is wrong; `str(error)` holds one line for each problem."""
+
+
+class DataError(AttnzooError):
+    """Pictures, or what says which class they belong to, cannot be used."""
 
 
 class PlanError(AttnzooError):

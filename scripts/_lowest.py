@@ -7,7 +7,7 @@ import sys
 import tomllib
 from pathlib import Path
 
-EXTRAS = ("test", "demo", "export", "keras-hub", "keras-cv")
+EXTRAS = ("test", "demo", "train", "export", "keras-hub", "keras-cv")
 """Extras that are installed for the tests."""
 
 

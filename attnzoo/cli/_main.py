@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from typing import Any, NoReturn
 
 import attnzoo
-from attnzoo.errors import AttnzooError, did_you_mean, listing, printable
+from attnzoo.errors import AttnzooError, DataError, did_you_mean, listing, printable
 
 DESCRIPTION = "Insert attention (SE, ECA, CBAM, ...) into pretrained Keras CNNs without changing what they compute."
-MISTAKE, INTERRUPTED, UNREAD = 2, 130, 141
+DATA, MISTAKE, INTERRUPTED, UNREAD = 1, 2, 130, 141
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -39,6 +39,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:
         _drop_output()
         return UNREAD
+    except DataError as error:
+        return _fail(str(error), DATA)
     except AttnzooError as error:
         return _fail(str(error))
     except OSError as error:
@@ -65,7 +67,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--version", action="version", version=f"attnzoo {attnzoo.__version__}")
     verbs = parser.add_subparsers(title="verbs", metavar="verb", required=True, parser_class=_Parser)
     for name in list_verbs():
-        module = importlib.import_module(f"attnzoo.cli.{name}")
+        module = importlib.import_module(f"attnzoo.cli.{name.replace('-', '_')}")
         verb = verbs.add_parser(name, help=module.HELP, description=module.HELP, allow_abbrev=False)
         module.add_arguments(verb)
         verb.set_defaults(run=module.run, needs_keras=getattr(module, "NEEDS_KERAS", True))
@@ -73,14 +75,16 @@ def _parser() -> argparse.ArgumentParser:
 
 
 def list_verbs() -> list[str]:
-    """Returns the verbs: the files of this folder whose names do not begin with an underscore."""
-    return sorted(m.name for m in pkgutil.iter_modules([os.path.dirname(__file__)]) if not m.name.startswith("_"))
+    """Returns the verbs: the files of this folder whose names do not begin with an underscore, which is a
+    dash inside of one."""
+    names = (m.name for m in pkgutil.iter_modules([os.path.dirname(__file__)]))
+    return sorted(name.replace("_", "-") for name in names if not name.startswith("_"))
 
 
-def _fail(text: str) -> int:
+def _fail(text: str, code: int = MISTAKE) -> int:
     for line in printable(text).split("\n"):
         print(f"attnzoo: {line}", file=sys.stderr)
-    return MISTAKE
+    return code
 
 
 def _drop_output() -> None:

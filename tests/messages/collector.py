@@ -29,7 +29,7 @@ NO_MESSAGES = {
 }
 """What is raised without being an error of attnzoo's, and why it has no example."""
 
-REASONS = {"Clash", "Closed", "Missing", "NotLoaded", "Refused"}
+REASONS = {"Clash", "Closed", "Missing", "NotLoaded", "Refused", "Unreadable"}
 """What never leaves the package, and whose text becomes a part of another message."""
 
 

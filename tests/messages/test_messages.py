@@ -2,7 +2,7 @@
 
 An example is a call that fails, one entry of a list in `plans` (where attention goes), `models` (graphs, layers,
 rebuilding), `subclassed`, `classes` (models of a class of their own), `inside` (layers that call layers), `files`,
-`loading`, `weights`, `configs` or `rest`. Its text stands in `snapshot.json` and nowhere else. After a text was
+`loading`, `weights`, `configs`, `data` or `rest`. Its text stands in `snapshot.json` and nowhere else. After a text was
 changed, or an example added:
 
     python -m pytest tests/messages --update-messages
@@ -19,7 +19,7 @@ import pytest
 
 from attnzoo.errors import ConfigError
 
-from . import classes, configs, files, inside, loading, models, plans, rest, subclassed, weights
+from . import classes, configs, data, files, inside, loading, models, plans, rest, subclassed, weights
 from .collector import (
     NO_MESSAGES,
     REASONS,
@@ -34,7 +34,7 @@ from .collector import (
     snapshot,
 )
 
-MODULES = (plans, models, subclassed, classes, inside, files, loading, weights, configs, rest)
+MODULES = (plans, models, subclassed, classes, inside, files, loading, weights, configs, data, rest)
 EXAMPLES = {module.__name__.rpartition(".")[2]: examples(module) for module in MODULES}
 CALLS = [call for table in EXAMPLES.values() for call in table.values()]
 QUOTES = ("'weight_map'", "Received: input_shape=(10, 10, 3)", "identifier: heavenly")
