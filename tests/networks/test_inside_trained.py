@@ -84,7 +84,7 @@ def test_random_states_and_norms_go_the_same_way_in_training(model):
 @pytest.mark.parametrize("train", ["attention", "attention+head"])
 def test_freeze_trains_attention_inside_and_nothing_beside_it_also_after_a_file(model, train, tmp_path):
     new = attnzoo.augment(model, "se", ratio=4, **WHERE)
-    report = attnzoo.freeze(new, train=train, verbose=False)
+    report = attnzoo.freeze(new, train=train)
     attention = {w.path for x in attention_in(new) for w in x.weights}
     head = {w.path for w in new.get_layer("logits").weights} if train != "attention" else set()
     assert len(attention_in(new)) == 3
@@ -97,7 +97,7 @@ def test_freeze_trains_attention_inside_and_nothing_beside_it_also_after_a_file(
         changed = trained(x)
         assert changed <= attention | head
         assert {a.alpha.path for a in attention_in(x)} <= changed
-    attnzoo.freeze(again, train="all", verbose=False)
+    attnzoo.freeze(again, train="all", batch_norm="train")
     assert all(x.trainable for x in again._flatten_layers())
     assert {w.path for w in again.trainable_weights} > attention | head
 
