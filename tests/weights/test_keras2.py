@@ -136,4 +136,6 @@ def test_every_application_loads_what_keras_2_wrote_of_it(name: str, tmp_path: P
     report = attnzoo.load_backbone_weights(model, tmp_path / f"{name}.h5")
     assert (report.missing, report.mismatched, report.unexpected) == ((), {}, ())
     largest = np.abs(arrays["output"]).max()
-    np.testing.assert_allclose(array(model(arrays["image"])) / largest, arrays["output"] / largest, atol=1e-6)
+    # Another TensorFlow made these: a hundred layers on, its rounding shows (2e-6 in ResNet152).
+    deep = 3e-6 if len(model.layers) > 300 else 1e-6
+    np.testing.assert_allclose(array(model(arrays["image"])) / largest, arrays["output"] / largest, atol=deep)
