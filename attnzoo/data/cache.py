@@ -7,18 +7,17 @@ all where somebody else could have written it.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
 import stat
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
 from attnzoo.data.looking import Facts
+from attnzoo.data.replacing import replacing
 from attnzoo.data.rows import from_row, to_row
 from attnzoo.errors import AttnzooError
 
@@ -113,17 +112,8 @@ def _header() -> list[Any]:
 
 
 def _replace(file: Path, rows: list[Any]) -> None:
-    handle, name = tempfile.mkstemp(dir=file.parent, prefix=file.name, suffix=".new")
-    try:
-        with os.fdopen(handle, "w", encoding="ascii") as out:
-            out.writelines(json.dumps(row) + "\n" for row in rows)
-            out.flush()
-            os.fsync(out.fileno())
-        os.replace(name, file)
-    except BaseException:
-        with contextlib.suppress(OSError):
-            os.unlink(name)
-        raise
+    with replacing(file, encoding="ascii") as out:
+        out.writelines(json.dumps(row) + "\n" for row in rows)
 
 
 def _read(file: Path) -> list[tuple[str, tuple[Stamp, Facts]]]:

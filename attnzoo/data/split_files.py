@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import csv
 import os
-import tempfile
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 
 from attnzoo.data.listing import JOIN, SPLITS
+from attnzoo.data.replacing import replacing
 from attnzoo.data.tables import NOT_USED, read_table
 from attnzoo.errors import AttnzooError, DataError, quoted
 
@@ -47,18 +46,8 @@ def write_rows(rows: Iterable[tuple[object, ...]], path: str | os.PathLike[str],
     """
     file = check_output(path, data)
     try:
-        handle, new = tempfile.mkstemp(dir=file.parent, prefix=file.name, suffix=".new")
-        try:
-            with os.fdopen(handle, "w", encoding="utf-8", errors="surrogateescape", newline="") as out:
-                writer = csv.writer(out, lineterminator="\n")
-                writer.writerows([COLUMNS, *rows])
-                out.flush()
-                os.fsync(out.fileno())
-            os.replace(new, file)
-        except BaseException:
-            with contextlib.suppress(OSError):
-                os.unlink(new)
-            raise
+        with replacing(file, encoding="utf-8", errors="surrogateescape", newline="") as out:
+            csv.writer(out, lineterminator="\n").writerows([COLUMNS, *rows])
     except OSError as error:
         raise AttnzooError(f"{file}: cannot be written ({error.strerror or error}).") from None
 

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import threading
 from collections.abc import Generator, Sequence
+from typing import TextIO, cast
 
 from attnzoo.data.looking import Facts, look
 from attnzoo.data.rows import from_row, to_row
@@ -91,11 +92,10 @@ class _Worker:
         slow.daemon = True
         slow.start()
         try:
-            assert process.stdin
-            assert process.stdout
-            process.stdin.write(json.dumps(path) + "\n")
-            process.stdin.flush()
-            facts = from_row(json.loads(process.stdout.readline()))
+            asked, answered = cast(TextIO, process.stdin), cast(TextIO, process.stdout)  # both are pipes
+            asked.write(json.dumps(path) + "\n")
+            asked.flush()
+            facts = from_row(json.loads(answered.readline()))
         except (OSError, ValueError):  # the pipe is closed, or an answer cut off
             facts = None
         late = not slow.is_alive()
